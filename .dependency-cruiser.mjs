@@ -1,0 +1,106 @@
+// The import rules of src. `npm run boundaries` checks them; `npm run boundaries:proof` shows that
+// each of them can fail.
+
+/**
+ * The core, from the bottom up: names of files under src without `.ts`. A file may import only from
+ * layers below its own: never upward, never sideways. Every core file has to be in one layer.
+ */
+export const layers = [
+  ['state', 'internal/linked-list', 'internal/clock', 'internal/agenda'],
+  ['errors', 'permits', 'events', 'resource-info', 'internal/report'],
+  [
+    ...['options', 'stats', 'internal/slot', 'internal/hooks', 'internal/task'],
+    ...['internal/wait-queue', 'internal/turns', 'internal/lease-watch'],
+  ],
+  ['lease', 'internal/policy'],
+  ['internal/request'],
+  ['internal/use-request'],
+  ['internal/engine'],
+  ['pool'],
+  ['backoff', 'circuit-breaker', 'with-lease', 'health'],
+];
+
+/** `false` lets `import type` go to any layer (and out of the rule against cycles). */
+export const layersHoldForTypes = true;
+
+const core = '^src/(internal/.+|[^/]+)\\.ts$';
+const index = '^src/index\\.ts$';
+const subPath = '^src/(?!internal/)([^/]+)/';
+const rxjs = 'node_modules/rxjs/dist/[^/]+/index\\.(js|d\\.ts)$'; // 'rxjs' itself, none of its inner entries
+const notTypes = layersHoldForTypes ? {} : { dependencyTypesNot: ['type-only'] };
+
+const pathOf = file => `^src/${file}\\.ts$`;
+
+/** Whether a module is a core file that was forgotten in `layers`. */
+export const isInNoLayer = module =>
+  new RegExp(core).test(module) &&
+  ![index, ...layers.flat().map(pathOf)].some(path => new RegExp(path).test(module));
+
+const layerRules = layers.map((files, level) => ({
+  name: `layer-${level}`,
+  comment: `${files.join(', ')}: may import from layers below ${level} only`,
+  severity: 'error',
+  from: { path: files.map(pathOf) },
+  to: { path: core, pathNot: [index, ...layers.slice(0, level).flat().map(pathOf)], ...notTypes },
+}));
+
+export default {
+  forbidden: [
+    {
+      name: 'no-circular',
+      severity: 'error',
+      from: {},
+      to: layersHoldForTypes ? { circular: true } : { circular: true, viaOnly: notTypes },
+    },
+    {
+      name: 'core-imports-rxjs-alone',
+      comment: 'The core runs in browsers too: no node builtin, no driver, no sub-path.',
+      severity: 'error',
+      from: { path: core },
+      to: { pathNot: [core, rxjs] },
+    },
+    {
+      name: 'index-is-for-outsiders',
+      comment: 'Within the core, import the file that has it.',
+      severity: 'error',
+      from: { path: core },
+      to: { path: index },
+    },
+    {
+      name: 'sub-path-through-index',
+      comment: 'A sub-path uses the public interface, and no other sub-path.',
+      severity: 'error',
+      from: { path: subPath },
+      to: { path: '^src/', pathNot: [index, '^src/$1/'] },
+    },
+    {
+      name: 'src-stays-in-src',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(?!src/|.*node_modules/)[^/]+/', dependencyTypesNot: ['core'] },
+    },
+    {
+      name: 'no-unlisted-package',
+      comment: 'Users have only what is a dependency or a peer.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: 'node_modules/', dependencyTypesNot: ['npm', 'npm-peer', 'npm-optional'] },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    ...layerRules,
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true, // `import type` counts
+    tsConfig: { fileName: `${import.meta.dirname}/tsconfig.json` },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+    },
+  },
+};

@@ -1,0 +1,245 @@
+import type { PoolState } from './state.js';
+
+/** Where a request stood when its deadline passed. */
+export type AcquirePhase = 'waiting' | 'creating' | 'validating';
+
+/** The hooks that have a time limit of their own. */
+export type HookName = 'create' | 'validate' | 'reset' | 'destroy';
+
+/** What every error of the pool carries: a stable `code`, the pool's name and its state at that moment. */
+export class PoolError extends Error {
+  override readonly name: string = 'PoolError';
+  readonly code: string;
+  readonly pool: string;
+  /** The pool's counts when the error was made; undefined where there is no pool yet. */
+  readonly state: PoolState | undefined;
+
+  constructor(
+    code: string,
+    pool: string,
+    state: PoolState | undefined,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(`[${pool}] ${message}${state === undefined ? '' : ` (${counts(state)})`}`, options);
+    this.code = code;
+    this.pool = pool;
+    this.state = state;
+  }
+}
+
+/** No lease came within the request's deadline. `cause` is the last failure of `create`, where there was one. */
+export class AcquireTimeoutError extends PoolError {
+  override readonly name = 'AcquireTimeoutError';
+  readonly phase: AcquirePhase;
+  readonly waitedMillis: number;
+
+  constructor(
+    pool: string,
+    state: PoolState,
+    phase: AcquirePhase,
+    waitedMillis: number,
+    lastCreateError: { readonly error: unknown } | undefined,
+  ) {
+    super(
+      'ACQUIRE_TIMEOUT',
+      pool,
+      state,
+      `no lease within ${waitedMillis} ms, ended while ${phase}${
+        lastCreateError === undefined
+          ? ''
+          : `; create last failed with: ${describe(lastCreateError.error)}`
+      }`,
+      causeOf(lastCreateError),
+    );
+    this.phase = phase;
+    this.waitedMillis = waitedMillis;
+  }
+}
+
+/** The caller's `AbortSignal` ended the request. `cause` is the signal's reason. */
+export class AcquireAbortedError extends PoolError {
+  override readonly name = 'AcquireAbortedError';
+
+  constructor(pool: string, state: PoolState, reason: unknown) {
+    super('ACQUIRE_ABORTED', pool, state, 'the request was aborted by its signal', {
+      cause: reason,
+    });
+  }
+}
+
+/** Nothing was free and `maxWaiting` requests waited already. */
+export class WaitingLimitError extends PoolError {
+  override readonly name = 'WaitingLimitError';
+
+  constructor(pool: string, state: PoolState, maxWaiting: number) {
+    super(
+      'WAITING_LIMIT',
+      pool,
+      state,
+      `refused: nothing is free and ${maxWaiting} may wait at most`,
+    );
+  }
+}
+
+/** The pool is closing or closed. */
+export class PoolClosedError extends PoolError {
+  override readonly name = 'PoolClosedError';
+
+  constructor(pool: string, state: PoolState) {
+    super('POOL_CLOSED', pool, state, 'the pool is closed');
+  }
+}
+
+/** `create` failed; `cause` is what it failed with, as it was. */
+export class CreateError extends PoolError {
+  override readonly name = 'CreateError';
+  /** How many resources a `prefill` made all the same. */
+  readonly made: number;
+
+  constructor(
+    pool: string,
+    state: PoolState,
+    cause: unknown,
+    prefill?: { made: number; wanted: number },
+  ) {
+    super(
+      'CREATE_FAILED',
+      pool,
+      state,
+      prefill === undefined
+        ? `create failed: ${describe(cause)}`
+        : `prefill made ${prefill.made} of ${prefill.wanted}; create failed: ${describe(cause)}`,
+      { cause },
+    );
+    this.made = prefill?.made ?? 0;
+  }
+}
+
+/** A hook did not settle within its time limit. */
+export class HookTimeoutError extends PoolError {
+  override readonly name = 'HookTimeoutError';
+  readonly hook: HookName;
+
+  constructor(pool: string, state: PoolState, hook: HookName, limitMillis: number) {
+    super('HOOK_TIMEOUT', pool, state, `${hook} did not settle within ${limitMillis} ms`);
+    this.hook = hook;
+  }
+}
+
+/** The lease is over; its resource may be with somebody else by now. */
+export class LeaseReleasedError extends PoolError {
+  override readonly name = 'LeaseReleasedError';
+
+  constructor(pool: string, state: PoolState, cause: LeaseRevokedError | undefined) {
+    super(
+      'LEASE_RELEASED',
+      pool,
+      state,
+      cause === undefined
+        ? 'this lease is released, its resource belongs to somebody else. ' +
+            'Did firstValueFrom(pool.acquire()) or take(1) end the stream before the work? ' +
+            'Use pool.use(resource => …), or await pool.lease() and release it yourself'
+        : 'this lease was taken back by the pool',
+      cause === undefined ? undefined : { cause },
+    );
+  }
+}
+
+/** The pool took the lease back: it was held for longer than `maxLeaseMillis`, or past the drain limit of `close`. */
+export class LeaseRevokedError extends PoolError {
+  override readonly name = 'LeaseRevokedError';
+
+  constructor(pool: string, state: PoolState, heldMillis: number) {
+    super('LEASE_REVOKED', pool, state, `the lease was taken back after ${heldMillis} ms`);
+  }
+}
+
+/** `close` went to the end, but not cleanly. */
+export class CloseError extends PoolError {
+  override readonly name = 'CloseError';
+  /** Everything that failed on the way, in order. */
+  readonly errors: readonly unknown[];
+  /** Leases and hooks that had not ended at the drain limit. */
+  readonly abandoned: number;
+
+  constructor(pool: string, state: PoolState, errors: readonly unknown[], abandoned: number) {
+    super(
+      'CLOSE_FAILED',
+      pool,
+      state,
+      `closed with ${errors.length} failed hooks and ${abandoned} leases or hooks given up${
+        errors.length === 0 ? '' : `; first: ${describe(errors[0])}`
+      }`,
+      errors.length === 0 ? undefined : { cause: errors[0] },
+    );
+    this.errors = errors;
+    this.abandoned = abandoned;
+  }
+}
+
+/** An option makes no sense. Nothing was created and no timer armed. */
+export class InvalidOptionsError extends PoolError {
+  override readonly name = 'InvalidOptionsError';
+  readonly option: string;
+  readonly value: unknown;
+
+  constructor(pool: string, option: string, value: unknown, expected: string) {
+    super(
+      'INVALID_OPTIONS',
+      pool,
+      undefined,
+      `option "${option}" ${expected}, but is ${show(value)}`,
+    );
+    this.option = option;
+    this.value = value;
+  }
+}
+
+/** No pool of that name is known. */
+export class PoolNotFoundError extends PoolError {
+  override readonly name = 'PoolNotFoundError';
+
+  constructor(pool: string) {
+    super('POOL_NOT_FOUND', pool, undefined, 'there is no pool of this name');
+  }
+}
+
+/** A pool of that name is there already. */
+export class PoolExistsError extends PoolError {
+  override readonly name = 'PoolExistsError';
+
+  constructor(pool: string) {
+    super('POOL_EXISTS', pool, undefined, 'a pool of this name exists already');
+  }
+}
+
+function counts(state: PoolState): string {
+  return (
+    `${state.lifecycle}: ${state.leased} of ${state.max} leased, ${state.idle} idle, ` +
+    `${state.creating} creating, ${state.validating} validating, ${state.resetting} resetting, ` +
+    `${state.destroying} destroying, ${state.waiting} waiting`
+  );
+}
+
+function causeOf(failure: { readonly error: unknown } | undefined): ErrorOptions | undefined {
+  return failure === undefined ? undefined : { cause: failure.error };
+}
+
+/** Errors of users may have getters that throw; a message of ours must not fail over them. */
+function describe(error: unknown): string {
+  try {
+    return error instanceof Error ? error.message : String(error);
+  } catch {
+    return 'an error that cannot be shown';
+  }
+}
+
+function show(value: unknown): string {
+  try {
+    if (typeof value === 'string') return JSON.stringify(value);
+    return typeof value === 'function' ? 'a function' : String(value);
+  } catch {
+    return 'a value that cannot be shown';
+  }
+}

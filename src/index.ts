@@ -1,0 +1,43 @@
+export {
+  AcquireAbortedError,
+  AcquireTimeoutError,
+  CloseError,
+  CreateError,
+  HookTimeoutError,
+  InvalidOptionsError,
+  LeaseReleasedError,
+  LeaseRevokedError,
+  PoolClosedError,
+  PoolError,
+  PoolExistsError,
+  PoolNotFoundError,
+  WaitingLimitError,
+  type AcquirePhase,
+  type HookName,
+} from './errors.js';
+export type {
+  DestroyReason,
+  PoolEvent,
+  PoolEventBase,
+  PoolEventFacts,
+  PoolEventType,
+  RejectReason,
+  ReleaseReason,
+} from './events.js';
+export type { PoolHealth } from './health.js';
+export type { Project } from './internal/use-request.js';
+export type { Lease } from './lease.js';
+export type {
+  AcquireOptions,
+  CloseOptions,
+  CreateContext,
+  Hook,
+  IdleOrder,
+  OnCancel,
+  PoolOptions,
+} from './options.js';
+export type { Permit, PermitSource } from './permits.js';
+export { createPool, type Pool } from './pool.js';
+export type { ResourceInfo, ResourceStatus } from './resource-info.js';
+export type { Lifecycle, PoolState } from './state.js';
+export type { DurationStats, PoolStats } from './stats.js';

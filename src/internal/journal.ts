@@ -1,0 +1,162 @@
+import { BehaviorSubject, Observable, Subject } from 'rxjs';
+import type { PoolEvent, PoolEventFacts, PoolEventType } from '../events.js';
+import type { Lifecycle, PoolState } from '../state.js';
+import type { Delivery, Turns } from './turns.js';
+
+/** An event before its transition is committed: without the state that it will carry. */
+interface Draft {
+  state: PoolState | undefined;
+}
+
+/**
+ * The pool's books: the counts, and the streams that publish them.
+ *
+ * The counts are changed in place; a transition ends with `commit`, which comes before any call-out. A record of them
+ * and an event object are built only for those who look: with no subscriber a commit is one assignment.
+ */
+export class Journal<T> {
+  lifecycle: Lifecycle = 'running';
+  min: number;
+  max: number;
+  idle = 0;
+  leased = 0;
+  creating = 0;
+  validating = 0;
+  resetting = 0;
+  destroying = 0;
+  waiting = 0;
+
+  readonly state$: Observable<PoolState>;
+  readonly stats$: Observable<PoolEvent<T>>;
+  readonly #states: BehaviorSubject<PoolState>;
+  readonly #events = new Subject<PoolEvent<T>>();
+  readonly #turns: Turns;
+  readonly #pool: string;
+  #record: PoolState | undefined = undefined;
+  #drafts: Draft[] = [];
+  #sequence = 0;
+  /** Notifications that are on their way: until they have gone out, the subject's value is the last published one. */
+  #unpublished = 0;
+
+  constructor(pool: string, min: number, max: number, turns: Turns) {
+    this.#pool = pool;
+    this.min = min;
+    this.max = max;
+    this.#turns = turns;
+    this.#states = new BehaviorSubject(this.state);
+    this.state$ = new Observable(subscriber => {
+      this.#refresh();
+      return this.#states.subscribe(subscriber);
+    });
+    this.stats$ = this.#events.asObservable();
+  }
+
+  get size(): number {
+    return this.idle + this.leased + this.validating + this.resetting + this.destroying;
+  }
+
+  /** The committed state. */
+  get state(): PoolState {
+    return (this.#record ??= {
+      lifecycle: this.lifecycle,
+      min: this.min,
+      max: this.max,
+      size: this.size,
+      idle: this.idle,
+      leased: this.leased,
+      creating: this.creating,
+      validating: this.validating,
+      resetting: this.resetting,
+      destroying: this.destroying,
+      waiting: this.waiting,
+    });
+  }
+
+  /** Whether events are worth building. Every event is counted by `count` or `record`, heard or not. */
+  get heard(): boolean {
+    return this.#events.observed;
+  }
+
+  /** Counts an event that nobody hears. */
+  skip(events: number): void {
+    this.#sequence += events;
+  }
+
+  /** Adds an event to the transition that the next `commit` ends. */
+  record<Type extends PoolEventType>(type: Type, at: number, facts: PoolEventFacts[Type]): void {
+    this.#sequence += 1;
+    if (!this.#events.observed) return;
+    const seq = this.#sequence;
+    const draft = { type, seq, at, pool: this.#pool, state: undefined, ...facts };
+    this.#drafts.push(draft);
+  }
+
+  /** Ends a transition: from here on its state is the pool's, and its events are on their way. Inside a turn only. */
+  commit(): void {
+    const before = this.#record;
+    this.#record = undefined;
+    const drafts = this.#drafts;
+    if (drafts.length === 0 && !this.#states.observed) return;
+    if (before !== undefined && isSame(before, this)) this.#record = before;
+    const { state } = this;
+    if (drafts.length > 0) {
+      this.#drafts = [];
+      for (const draft of drafts) draft.state = state;
+    } else if (state === before) {
+      return;
+    }
+    this.#unpublished += 1;
+    this.#turns.later(new Notification(this, state, drafts as readonly Draft[] as readonly PoolEvent<T>[]));
+  }
+
+  /** State first, then its events: whoever hears an event finds the state at least as new. */
+  publish(state: PoolState, events: readonly PoolEvent<T>[]): void {
+    this.#unpublished -= 1;
+    if (state !== this.#states.value) this.#states.next(state);
+    for (const event of events) this.#events.next(event);
+  }
+
+  /** Nothing is published any more. */
+  complete(): void {
+    this.#refresh();
+    this.#states.complete();
+    this.#events.complete();
+  }
+
+  /** Commits that nobody heard are published by being looked at. */
+  #refresh(): void {
+    if (this.#unpublished > 0) return;
+    if (this.state !== this.#states.value) this.#states.next(this.state);
+  }
+}
+
+class Notification<T> implements Delivery {
+  readonly #journal: Journal<T>;
+  readonly #state: PoolState;
+  readonly #events: readonly PoolEvent<T>[];
+
+  constructor(journal: Journal<T>, state: PoolState, events: readonly PoolEvent<T>[]) {
+    this.#journal = journal;
+    this.#state = state;
+    this.#events = events;
+  }
+
+  deliver(): void {
+    this.#journal.publish(this.#state, this.#events);
+  }
+}
+
+function isSame(a: PoolState, b: Omit<PoolState, 'size'>): boolean {
+  return (
+    a.idle === b.idle &&
+    a.leased === b.leased &&
+    a.waiting === b.waiting &&
+    a.creating === b.creating &&
+    a.validating === b.validating &&
+    a.resetting === b.resetting &&
+    a.destroying === b.destroying &&
+    a.lifecycle === b.lifecycle &&
+    a.min === b.min &&
+    a.max === b.max
+  );
+}

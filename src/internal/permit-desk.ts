@@ -1,0 +1,91 @@
+import { Subscription } from 'rxjs';
+import type { Permit, PermitSource } from '../permits.js';
+import type { Prefill } from './prefill.js';
+import { reportError } from './report.js';
+import type { CreateCause } from './slot.js';
+
+/** One create that waits for its permit. */
+export interface PermitAsk {
+  readonly cause: CreateCause;
+  readonly prefill: Prefill | undefined;
+}
+
+/** What becomes of an ask. */
+export interface PermitAsker {
+  permitted(ask: PermitAsk, permit: Permit): void;
+  permitFailed(ask: PermitAsk, error: unknown): void;
+}
+
+/** Asks a shared budget for permits and withdraws what is not needed any more. */
+export class PermitDesk {
+  readonly #source: PermitSource;
+  readonly #asker: PermitAsker;
+  readonly #asks = new Map<PermitAsk, Subscription>();
+
+  constructor(source: PermitSource, asker: PermitAsker) {
+    this.#source = source;
+    this.#asker = asker;
+  }
+
+  /** Asks that have no permit yet; each has a slot reserved. */
+  get asked(): number {
+    return this.#asks.size;
+  }
+
+  ask(ask: PermitAsk): void {
+    // Registered before subscribing: a permit may come at once.
+    const subscription = new Subscription();
+    this.#asks.set(ask, subscription);
+    try {
+      subscription.add(
+        this.#source.acquire().subscribe({
+          next: permit => {
+            // A source that gives twice, or after the withdrawal, gets it back.
+            if (this.#asks.delete(ask)) this.#asker.permitted(ask, permit);
+            else giveBack(permit);
+            subscription.unsubscribe();
+          },
+          error: (error: unknown) => {
+            this.#fail(ask, error);
+          },
+          complete: () => {
+            this.#fail(ask, new TypeError('the permit source completed without a permit'));
+          },
+        }),
+      );
+    } catch (error) {
+      this.#fail(ask, error);
+    }
+  }
+
+  /** Withdraws the youngest asks of a cause, or of any. */
+  withdraw(count: number, cause?: CreateCause): void {
+    let left = count;
+    for (const [ask, subscription] of [...this.#asks].reverse()) {
+      if (left <= 0) return;
+      if (cause !== undefined && ask.cause !== cause) continue;
+      left -= 1;
+      this.#asks.delete(ask);
+      ask.prefill?.ended();
+      subscription.unsubscribe();
+    }
+  }
+
+  count(cause: CreateCause): number {
+    let count = 0;
+    for (const ask of this.#asks.keys()) if (ask.cause === cause) count += 1;
+    return count;
+  }
+
+  #fail(ask: PermitAsk, error: unknown): void {
+    if (this.#asks.delete(ask)) this.#asker.permitFailed(ask, error);
+  }
+}
+
+export function giveBack(permit: Permit | undefined): void {
+  try {
+    permit?.release();
+  } catch (error) {
+    reportError(error);
+  }
+}

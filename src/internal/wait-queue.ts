@@ -1,0 +1,56 @@
+import { LinkedList } from './linked-list.js';
+import type { Request } from './request.js';
+
+/** The waiters of one priority, first come, first served. */
+export interface Lane<T> {
+  readonly priority: number;
+  readonly list: LinkedList<Request<T>>;
+}
+
+/**
+ * Everybody who waits: lower priority number first, first come, first served within one. Leaving takes constant time
+ * from anywhere; finding the first is constant too, because empty lanes go at once.
+ */
+export class WaitQueue<T> {
+  readonly #lanes: Lane<T>[] = [];
+
+  get first(): Request<T> | undefined {
+    return this.#lanes[0]?.list.head;
+  }
+
+  push(request: Request<T>, priority: number): void {
+    const lane = this.#lane(priority);
+    lane.list.push(request);
+    request.lane = lane;
+  }
+
+  /** Takes the request out if it is in. */
+  remove(request: Request<T>): boolean {
+    const { lane } = request;
+    if (lane === undefined) return false;
+    lane.list.remove(request);
+    request.lane = undefined;
+    if (lane.list.head === undefined) this.#lanes.splice(this.#lanes.indexOf(lane), 1);
+    return true;
+  }
+
+  /** Everybody, in the order of being served. */
+  *[Symbol.iterator](): Generator<Request<T>, void> {
+    for (const lane of this.#lanes) {
+      for (let request = lane.list.head; request !== undefined; request = request.next) {
+        yield request;
+      }
+    }
+  }
+
+  #lane(priority: number): Lane<T> {
+    const lanes = this.#lanes;
+    let index = 0;
+    while (index < lanes.length && (lanes[index] as Lane<T>).priority < priority) index += 1;
+    const found = lanes[index];
+    if (found?.priority === priority) return found;
+    const lane: Lane<T> = { priority, list: new LinkedList() };
+    lanes.splice(index, 0, lane);
+    return lane;
+  }
+}

@@ -1,0 +1,18 @@
+import type { Observable } from 'rxjs';
+
+/** The right to hold one resource. */
+export interface Permit {
+  /** Told once, after the resource is gone. Must not throw. */
+  release(): void;
+}
+
+/**
+ * A budget that this pool shares with others: other pools, threads, processes or machines.
+ *
+ * `acquire()` is cold. The pool subscribes before each create and creates when the permit is emitted, at once or
+ * later: waiting for more to become available is the subscription. Unsubscribing withdraws a request that got no
+ * permit; a permit that was emitted is the pool's until it calls `release()`. An error fails that create.
+ */
+export interface PermitSource {
+  acquire(): Observable<Permit>;
+}
