@@ -1,0 +1,1 @@
+export { foldEvents, foldStats, PoolFold, type FoldStart } from './fold.js';
