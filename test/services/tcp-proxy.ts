@@ -44,7 +44,7 @@ export async function startTcpProxy({ target }: TcpProxyOptions): Promise<TcpPro
 
   // allowHalfOpen: the end of one side reaches the other when we say so, or never.
   const listener = createServer({ allowHalfOpen: true, noDelay: true }, client => {
-    if (refusing) client.resetAndDestroy();
+    if (refusing) reset(client);
     else accept(client);
   });
 
@@ -109,7 +109,7 @@ export async function startTcpProxy({ target }: TcpProxyOptions): Promise<TcpPro
     });
     // A reset overtakes what is still on its way, as it does on a network.
     from.on('error', () => {
-      if (!isLost(connection)) to?.resetAndDestroy();
+      if (!isLost(connection)) reset(to);
     });
     to?.on('drain', () => from.resume());
     to?.on('close', () => {
@@ -159,8 +159,8 @@ export async function startTcpProxy({ target }: TcpProxyOptions): Promise<TcpPro
     },
     resetAll() {
       for (const { client, server } of open) {
-        client.resetAndDestroy();
-        server?.resetAndDestroy();
+        reset(client);
+        reset(server);
       }
     },
     halfOpen() {
@@ -172,4 +172,10 @@ export async function startTcpProxy({ target }: TcpProxyOptions): Promise<TcpPro
     stop,
     [Symbol.asyncDispose]: stop,
   };
+}
+
+function reset(socket: Socket | undefined): void {
+  // Node 20 refuses to reset a socket that is ending, never closes it, and may spin at exit.
+  if (socket?.connecting || socket?.writableEnded) socket.destroy();
+  else socket?.resetAndDestroy();
 }
