@@ -1,0 +1,139 @@
+import { asyncScheduler, type Observable, type Subscription } from 'rxjs';
+import { afterEach, expect } from 'vitest';
+import {
+  createPool,
+  HookTimeoutError,
+  type Lease,
+  type Pool,
+  type PoolEvent,
+  type PoolEventType,
+  type PoolOptions,
+  type PoolState,
+} from '../src/index.js';
+import { CountingFactory, type FactoryPlan, type Thing } from './counting-factory.js';
+
+export interface WatchedPool {
+  readonly pool: Pool<Thing>;
+  readonly factory: CountingFactory;
+  /** Every event from the first on. */
+  readonly events: PoolEvent<Thing>[];
+  /** Every published state from the first on. */
+  readonly states: PoolState[];
+}
+
+let watchedPools: WatchedPool[] = [];
+
+afterEach(() => {
+  const pools = watchedPools;
+  watchedPools = [];
+  for (const watched of pools) checkBooks(watched);
+});
+
+/**
+ * A pool of counted things with all its events recorded. Nothing expires unless the test says so, lifetimes are
+ * exact, and after the test the books of pool and factory must have agreed at every step.
+ */
+export function watchedPool(
+  options: Partial<PoolOptions<Thing>> = {},
+  plan: FactoryPlan = {},
+): WatchedPool {
+  const factory = new CountingFactory(plan);
+  const pool = createPool<Thing>({
+    name: 'things',
+    idleTimeoutMillis: Infinity,
+    lifetimeJitter: 0,
+    ...factory.hooks,
+    ...options,
+  });
+  const watched: WatchedPool = { pool, factory, events: [], states: [] };
+  pool.stats$.subscribe(event => watched.events.push(event));
+  pool.state$.subscribe(state => watched.states.push(state));
+  watchedPools.push(watched);
+  return watched;
+}
+
+/** The events of some types, in their order. */
+export function eventsOf<Type extends PoolEventType>(
+  { events }: WatchedPool,
+  ...types: Type[]
+): Extract<PoolEvent<Thing>, { type: Type }>[] {
+  return events.filter((event): event is Extract<PoolEvent<Thing>, { type: Type }> =>
+    (types as PoolEventType[]).includes(event.type),
+  );
+}
+
+/** How many events there were of a type. */
+export function countOf(watched: WatchedPool, type: PoolEventType): number {
+  return eventsOf(watched, type).length;
+}
+
+/** One subscription to `acquire()` and all that it was told. */
+export class Borrower<T> {
+  readonly leases: Lease<T>[] = [];
+  readonly errors: unknown[] = [];
+  completed = false;
+  /** When the lease came. */
+  grantedAt: number | undefined = undefined;
+  /** When the stream failed. */
+  failedAt: number | undefined = undefined;
+  readonly #subscription: Subscription;
+
+  constructor(source: Observable<Lease<T>>) {
+    this.#subscription = source.subscribe({
+      next: lease => {
+        this.leases.push(lease);
+        this.grantedAt = asyncScheduler.now();
+      },
+      error: (error: unknown) => {
+        this.errors.push(error);
+        this.failedAt = asyncScheduler.now();
+      },
+      complete: () => {
+        this.completed = true;
+      },
+    });
+  }
+
+  /** The one lease of this borrower. */
+  get lease(): Lease<T> {
+    expect(this.leases, 'the borrower should have one lease').toHaveLength(1);
+    return this.leases[0]!;
+  }
+
+  get waits(): boolean {
+    return this.leases.length + this.errors.length === 0 && !this.#subscription.closed;
+  }
+
+  leave(): void {
+    this.#subscription.unsubscribe();
+  }
+}
+
+/** As many borrowers of one pool, subscribed one after another. */
+export function borrowers<T>(pool: Pool<T>, count: number): Borrower<T>[] {
+  return Array.from({ length: count }, () => new Borrower(pool.acquire()));
+}
+
+/** What the pool's own account and the world outside it must agree on at every step. */
+function checkBooks(watched: WatchedPool): void {
+  const { pool, factory, events, states } = watched;
+  const snapshots = [...states, ...events.map(({ state }) => state), pool.state];
+  for (const state of snapshots) {
+    const { size, idle, leased, validating, resetting, destroying, creating, waiting } = state;
+    const counts = [idle, leased, validating, resetting, destroying, creating, waiting];
+    expect(Math.min(...counts), 'no count is ever negative').toBeGreaterThanOrEqual(0);
+    expect(size).toBe(idle + leased + validating + resetting + destroying);
+    expect(size + creating).toBeLessThanOrEqual(state.max);
+  }
+  const { acquired, released } = pool.stats;
+  expect(acquired - released).toBe(pool.state.leased);
+  const isAbandoned = eventsOf(watched, 'createFailed', 'destroyFailed').some(
+    ({ error }) => error instanceof HookTimeoutError,
+  );
+  if (factory.attempts === 0 || isAbandoned) return;
+  const detached = eventsOf(watched, 'released').filter(({ reason }) => reason === 'detached');
+  const { size, creating } = pool.state;
+  expect(factory.live + factory.pending - detached.length).toBe(size + creating);
+  if (detached.length > 0) return;
+  expect(factory.peak).toBeLessThanOrEqual(Math.max(...snapshots.map(({ max }) => max)));
+}
