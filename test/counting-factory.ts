@@ -21,13 +21,15 @@ export interface FactoryPlan {
 
 /**
  * Makes numbered things and keeps books of its own, so that the pool's can be compared with the world outside it.
- * It refuses to touch what it has destroyed.
+ * It refuses to touch what it has destroyed, and remembers that it was asked to.
  */
 export class CountingFactory {
   readonly made: number[] = [];
   readonly validated: number[] = [];
   readonly reset: number[] = [];
   readonly destroyed: { number: number; reason: DestroyReason }[] = [];
+  /** Calls with a resource that must not be touched any more. */
+  readonly misuses: string[] = [];
   attempts = 0;
   /** Calls of `create` that have not settled. */
   pending = 0;
@@ -95,7 +97,10 @@ export class CountingFactory {
   };
 
   #mustLive({ number }: Thing): void {
-    if (!this.#usable.has(number)) throw new Error(`thing ${number} is destroyed already`);
+    if (this.#usable.has(number)) return;
+    const misuse = `thing ${number} is destroyed already`;
+    this.misuses.push(misuse);
+    throw new Error(misuse);
   }
 }
 
