@@ -3,6 +3,8 @@ import { TestScheduler } from 'rxjs/testing';
 import { describe, expect, it } from 'vitest';
 import {
   createPool,
+  type AcquireOptions,
+  type Lease,
   type Pool,
   type PoolEvent,
   type PoolOptions,

@@ -191,7 +191,7 @@ export function foldEvents(start?: FoldStart): OperatorFunction<PoolEvent, PoolS
 
 /** The names of the fields in which two states differ. */
 export function differences(a: PoolState, b: PoolState): readonly (keyof PoolState)[] {
-  if (a === b) return [];
+  if (a === b || stateFields.every(field => a[field] === b[field])) return [];
   return stateFields.filter(field => a[field] !== b[field]);
 }
 
