@@ -88,7 +88,8 @@ function checkOptions<C extends PostgresClient>(options: PostgresPoolOptions<C>)
     const pool = typeof name === 'string' ? name : 'postgresPool';
     throw new InvalidOptionsError(pool, option, value, expected);
   };
-  if (typeof options !== 'object') refuse('options', options, 'must be an object');
+  if (typeof options !== 'object' || (options as unknown) === null)
+    refuse('options', options, 'must be an object');
   for (const hook of ['create', 'destroy', 'watch']) {
     if (given[hook] !== undefined) refuse(hook, given[hook], 'is brought by the adapter');
   }
