@@ -1,4 +1,4 @@
-import { concatMap, from, map, of, Subject, timer } from 'rxjs';
+import { concatMap, from, map, of, Subject, Subscription, timer, type SchedulerLike } from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { describe, expect, it } from 'vitest';
 import {
@@ -735,5 +735,32 @@ describe('assertQuiescent', () => {
     assertInvariants(pool, { events, oracle: { live: 1, violations: [] } });
     assertQuiescent(pool);
     expect(pool.state.idle).toBe(1);
+  });
+});
+
+describe('a real pool under checkInvariants', () => {
+  it('I29: its events never go back in time, also when time passes inside a synchronous hook', () => {
+    let now = 0;
+    const scheduler: SchedulerLike = {
+      now: () => now,
+      schedule: () => Subscription.EMPTY,
+    };
+    const create = () => {
+      now += 3;
+      return 7;
+    };
+    const pool = createPool<number>({ create, max: 3, idleTimeoutMillis: Infinity, scheduler });
+    const failures: unknown[] = [];
+    const times: number[] = [];
+    pool.stats$.pipe(checkInvariants()).subscribe({
+      next: ({ at }) => times.push(at),
+      error: (error: unknown) => failures.push(error),
+    });
+    pool.pause();
+    const borrowers = [1, 2, 3].map(() => pool.acquire().subscribe());
+    pool.resume();
+    expect(failures).toEqual([]);
+    expect(times.at(-1)).toBe(9);
+    borrowers.forEach(borrower => borrower.unsubscribe());
   });
 });

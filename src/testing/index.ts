@@ -8,3 +8,21 @@ export {
   type PoolFacts,
   type QuiescenceFacts,
 } from './invariants.js';
+export {
+  OracleError,
+  oracleFactory,
+  type Oracle,
+  type OracleHooks,
+  type OracleOptions,
+  type OracleResource,
+  type OracleUse,
+} from './oracle.js';
+export {
+  gates,
+  type Gate,
+  type GateCall,
+  type GateOutcome,
+  type Gates,
+  type GatesOptions,
+  type SettleStyle,
+} from './gates.js';
