@@ -147,7 +147,9 @@ describe('gates', () => {
       gate.openAll();
       await turn();
       expect([leases.length, gate.waiting]).toEqual([2, 0]);
-      await pool.close({ force: true }).catch(() => undefined);
+      const closed = pool.close({ force: true }).catch(() => undefined);
+      await turn();
+      await closed;
       expect(pool.state.lifecycle).toBe('closed');
     });
 
