@@ -57,7 +57,7 @@ export interface PoolEventFacts {
   leaked: LeaseFacts;
   revoked: LeaseFacts;
   /** `error` is there when a live `min` or `max` failed or gave something senseless: the last value stays. */
-  resized: { readonly error?: unknown };
+  resized: { readonly min: number; readonly max: number; readonly error?: unknown };
   paused: object;
   resumed: object;
   draining: object;

@@ -3,7 +3,6 @@ import type { ReleaseReason } from './events.js';
 import type { AcquireOptions } from './options.js';
 import type { ResourceInfo } from './resource-info.js';
 import type { Delivery } from './internal/turns.js';
-import type { LeaseWatch } from './internal/lease-watch.js';
 import type { Slot } from './internal/slot.js';
 import type { PoolState } from './state.js';
 
@@ -65,36 +64,30 @@ export class LeaseHandle<T> implements Lease<T>, Delivery {
   readonly requestId: number;
   /** @internal */
   readonly options: AcquireOptions | undefined;
-  /** @internal */
-  readonly acquiredAt: number;
+  /** @internal When it was acquired; once it is over, when it ended. */
+  at: number;
   /** @internal The count at the grant, for `info` after the end. */
   readonly uses: number;
   /** @internal */
   holder: LeaseHolder | undefined = undefined;
-  /** @internal */
-  watch: LeaseWatch<T> | undefined = undefined;
-  /** @internal How and when it ended. */
+  /** @internal How it ended. */
   ended: ReleaseReason | undefined = undefined;
-  /** @internal */
-  endedAt = 0;
-  /** @internal */
-  revokedBy: LeaseRevokedError | undefined = undefined;
   /** @internal What `release` and `destroy` return from the end on. */
   settled: Promise<void> | undefined = undefined;
-  #controller: AbortController | undefined = undefined;
+  #revocation: Revocation | undefined = undefined;
 
   constructor(
     owner: LeaseOwner<T>,
     slot: Slot<T>,
     requestId: number,
     options: AcquireOptions | undefined,
-    acquiredAt: number,
+    at: number,
   ) {
     this.#owner = owner;
     this.slot = slot;
     this.requestId = requestId;
     this.options = options;
-    this.acquiredAt = acquiredAt;
+    this.at = at;
     this.uses = slot.uses;
   }
 
@@ -114,11 +107,19 @@ export class LeaseHandle<T> implements Lease<T>, Delivery {
   }
 
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.revokedBy !== undefined) this.#controller.abort(this.revokedBy);
-    }
-    return this.#controller.signal;
+    const { controller, error } = (this.#revocation ??= new Revocation());
+    if (error !== undefined) controller.abort(error);
+    return controller.signal;
+  }
+
+  /** @internal */
+  get revokedBy(): LeaseRevokedError | undefined {
+    return this.#revocation?.error;
+  }
+
+  /** @internal The signal is told when the lease is delivered. */
+  revoke(error: LeaseRevokedError): void {
+    (this.#revocation ??= new Revocation()).error = error;
   }
 
   release(): Promise<void> {
@@ -155,15 +156,21 @@ export class LeaseHandle<T> implements Lease<T>, Delivery {
 
   /** @internal Tells the stream of this lease, in its turn, that the lease is over. */
   deliver(): void {
-    const { revokedBy } = this;
-    if (revokedBy === undefined) {
+    const { error, controller } = this.#revocation ?? {};
+    if (error === undefined) {
       this.holder?.complete();
       return;
     }
     try {
-      this.#controller?.abort(revokedBy);
+      controller?.abort(error);
     } finally {
-      this.holder?.error(revokedBy);
+      this.holder?.error(error);
     }
   }
+}
+
+/** What the pool takes a lease back with: made when somebody asks for the signal, or when it happens. */
+class Revocation {
+  readonly controller = new AbortController();
+  error: LeaseRevokedError | undefined = undefined;
 }

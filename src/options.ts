@@ -159,7 +159,7 @@ export interface ResolvedOptions<T> {
 
 type Check = (value: unknown) => boolean;
 
-interface Rule {
+export interface Rule {
   readonly check: Check;
   readonly expected: string;
 }
@@ -170,11 +170,11 @@ const isDuration: Check = value =>
 
 const hook: Rule = { check: value => typeof value === 'function', expected: 'must be a function' };
 const flag: Rule = { check: value => typeof value === 'boolean', expected: 'must be true or false' };
-const duration: Rule = {
+export const duration: Rule = {
   check: isDuration,
   expected: 'must be a whole number of milliseconds above 0, or Infinity for off',
 };
-const countOrMore = (least: number, finite: boolean): Rule => ({
+export const countOrMore = (least: number, finite: boolean): Rule => ({
   check: value =>
     (isWhole(value) && (value as number) >= least) || (!finite && value === Infinity),
   expected: `must be a whole number from ${least}${finite ? '' : ', or Infinity'}`,
@@ -195,6 +195,11 @@ const hasMethods = (expected: string, ...methods: readonly string[]): Rule => ({
   expected,
 });
 
+export const schedulerRule: Rule = hasMethods('must be an RxJS scheduler', 'now', 'schedule');
+export const shareRule: Rule = {
+  check: value => typeof value === 'number' && value >= 0 && value <= 1,
+  expected: 'must be a number from 0 to 1',
+};
 const minimum = countOrMore(0, true);
 const maximum = countOrMore(1, false);
 const onCancelRule = oneOf('release', 'destroy');
@@ -223,10 +228,7 @@ const poolRules: Record<keyof PoolOptions<unknown>, Rule> = {
   destroyTimeoutMillis: duration,
   idleTimeoutMillis: duration,
   maxLifetimeMillis: duration,
-  lifetimeJitter: {
-    check: value => typeof value === 'number' && value >= 0 && value <= 1,
-    expected: 'must be a number from 0 to 1',
-  },
+  lifetimeJitter: shareRule,
   validateOnBorrow: flag,
   validateOnReturn: flag,
   validateIdleEveryMillis: duration,
@@ -238,11 +240,11 @@ const poolRules: Record<keyof PoolOptions<unknown>, Rule> = {
   maxLeaseMillis: duration,
   onCancel: onCancelRule,
   keepProcessAlive: flag,
-  scheduler: hasMethods('must be an RxJS scheduler', 'now', 'schedule'),
+  scheduler: schedulerRule,
   permits: hasMethods('must be a PermitSource', 'acquire'),
 };
 
-const acquireRules: Record<keyof AcquireOptions, Rule> = {
+export const acquireRules: Record<keyof AcquireOptions, Rule> = {
   priority: { check: value => Number.isFinite(value), expected: 'must be a finite number' },
   timeoutMillis: {
     check: value => typeof value === 'number' && value > 0,
@@ -350,7 +352,7 @@ export function checkCount(pool: string, option: string, value: unknown): void {
 }
 
 /** Returns a copy without the options that were not given; `undefined` counts as not given. */
-function checkRules<Options extends object>(
+export function checkRules<Options extends object>(
   pool: string,
   options: Options,
   rules: Record<keyof Options, Rule>,

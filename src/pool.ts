@@ -178,11 +178,11 @@ class ResourcePool<T> implements Pool<T> {
   }
 
   evict(): Promise<number> {
-    return this.#engine.evict();
+    return this.#engine.housekeeping.evict();
   }
 
   recycle(): Promise<void> {
-    return this.#engine.recycle();
+    return this.#engine.housekeeping.recycle();
   }
 
   resize(sizes: { readonly min?: number | undefined; readonly max?: number | undefined }): void {
@@ -205,7 +205,7 @@ class ResourcePool<T> implements Pool<T> {
   }
 
   async healthCheck(): Promise<PoolHealth> {
-    const invalid = await this.#engine.checkIdle();
+    const invalid = await this.#engine.housekeeping.checkIdle();
     const createFails = this.#engine.lastCreateError !== undefined;
     return judgeHealth(this.state, this.resources(), invalid, createFails);
   }

@@ -9,18 +9,16 @@ export interface Deadline {
 }
 
 /**
- * All deadlines of one pool, earliest first: an indexed binary heap.
+ * The deadlines of one pool but for its waiters', earliest first: an indexed binary heap.
  *
- * Waiters mostly join with the largest deadline so far, which costs no sifting, and leave from anywhere: a random
- * place is near the leaves, so leaving costs a step or two on average. A node that left is not referenced any more.
+ * Most join with the largest deadline so far, which costs no sifting, and leave from anywhere: a random place is near
+ * the leaves, so leaving costs a step or two on average. A node that left is not referenced any more.
  */
 export class Agenda {
   readonly #heap: Deadline[] = [];
 
-  /** Time of the earliest deadline; `Infinity` when there is none. */
-  get earliest(): number {
-    const first = this.#heap[0];
-    return first === undefined ? Infinity : first.dueAt;
+  get earliest(): Deadline | undefined {
+    return this.#heap[0];
   }
 
   add(deadline: Deadline, dueAt: number): void {
@@ -38,14 +36,6 @@ export class Agenda {
     const moved = this.#heap.pop();
     if (moved === undefined || moved === deadline) return;
     if (!this.#sink(moved, place)) this.#rise(moved, place);
-  }
-
-  /** Takes out and returns the earliest deadline if it is due at `now`. */
-  takeDue(now: number): Deadline | undefined {
-    const first = this.#heap[0];
-    if (first === undefined || first.dueAt > now) return undefined;
-    this.remove(first);
-    return first;
   }
 
   #rise(node: Deadline, from: number): void {

@@ -4,7 +4,8 @@ import type { CreateContext } from '../options.js';
 /** What the pool's own helpers may know of a create beside its public context. */
 interface Behind {
   readonly scheduler: SchedulerLike;
-  readonly attemptFailed: (error: unknown) => void;
+  /** Answers whether the create is still awaited. */
+  readonly attemptFailed: (error: unknown) => boolean;
 }
 
 /** Kept beside the context, so that a user's hook sees only what is public. */
@@ -14,7 +15,7 @@ export function openContext(
   pool: string,
   controller: AbortController,
   scheduler: SchedulerLike,
-  attemptFailed: (error: unknown) => void,
+  attemptFailed: (error: unknown) => boolean,
 ): CreateContext {
   const context: CreateContext = { signal: controller.signal, pool };
   behind.set(context, { scheduler, attemptFailed });
@@ -25,7 +26,11 @@ export function schedulerOf(context: CreateContext | undefined): SchedulerLike |
   return context === undefined ? undefined : behind.get(context)?.scheduler;
 }
 
-/** Tells the pool of a failed attempt inside a create that goes on, so that a time-out can name its cause. */
-export function reportAttempt(context: CreateContext | undefined, error: unknown): void {
-  if (context !== undefined) behind.get(context)?.attemptFailed(error);
+/**
+ * Tells the pool of a failed attempt inside a create that goes on, so that a time-out can name its cause. False when
+ * the create has settled: what failed then is the resource itself, and nobody waits for another.
+ */
+export function reportAttempt(context: CreateContext | undefined, error: unknown): boolean {
+  const known = context === undefined ? undefined : behind.get(context);
+  return known === undefined || known.attemptFailed(error);
 }

@@ -1,4 +1,5 @@
-import type { Agenda, Deadline } from './agenda.js';
+import type { Deadline } from './agenda.js';
+import type { Timetable } from './timetable.js';
 
 const FIRST_PAUSE_MILLIS = 100;
 const LONGEST_PAUSE_MILLIS = 10_000;
@@ -13,11 +14,11 @@ export class FillPause implements Deadline {
   place = -1;
   /** Before any resource: a fill that is due comes before what else is due then. */
   readonly order: number = 0;
-  readonly #agenda: Agenda;
+  readonly #timetable: Timetable<unknown>;
   #failures = 0;
 
-  constructor(agenda: Agenda) {
-    this.#agenda = agenda;
+  constructor(timetable: Timetable<unknown>) {
+    this.#timetable = timetable;
   }
 
   get active(): boolean {
@@ -25,7 +26,7 @@ export class FillPause implements Deadline {
   }
 
   untilNextTurn(now: number): void {
-    this.#agenda.add(this, now);
+    this.#timetable.plan(this, now, now);
   }
 
   /** Several fills that fail during one pause count once. */
@@ -33,7 +34,7 @@ export class FillPause implements Deadline {
     if (this.active) return;
     const pause = Math.min(FIRST_PAUSE_MILLIS * 2 ** this.#failures, LONGEST_PAUSE_MILLIS);
     this.#failures += 1;
-    this.#agenda.add(this, now + pause);
+    this.#timetable.plan(this, now + pause, now);
   }
 
   /** A create succeeded: whatever was wrong is over. */
@@ -44,10 +45,10 @@ export class FillPause implements Deadline {
   }
 
   end(): void {
-    this.#agenda.remove(this);
+    this.#timetable.cancel(this);
   }
 
   due(): void {
-    // Being out of the agenda is all there is to it: the turn that rang it goes on to fill.
+    // Being planned no more is all there is to it: the turn that rang it goes on to fill.
   }
 }

@@ -9,7 +9,7 @@ export type Counts = Omit<PoolState, 'lifecycle'>;
 
 /** Resources that are there to stay: those under destroy hold a slot, but no promise. */
 export function liveSize(counts: Counts): number {
-  return counts.size - counts.destroying;
+  return counts.idle + counts.leased + counts.validating + counts.resetting;
 }
 
 /** Slots that a new resource may take. Derived from the counts each time, never kept. */

@@ -2,7 +2,7 @@ import type { Subscriber } from 'rxjs';
 import type { AcquireAbortedError } from '../errors.js';
 import type { Lease, LeaseHandle } from '../lease.js';
 import type { AcquireOptions } from '../options.js';
-import type { Deadline } from './agenda.js';
+import type { Delay } from './delays.js';
 import type { Linked } from './linked-list.js';
 import type { Delivery } from './turns.js';
 import type { Lane } from './wait-queue.js';
@@ -16,66 +16,64 @@ export interface RequestOwner<T> {
 }
 
 /**
- * One pending acquire. It is its own queue node, its own deadline and its own delivery, so that a waiter costs one
- * object. How the outcome reaches the caller is up to the subclass.
+ * One pending acquire. It is its own node in the queue and in the list of its delay, its own delivery and its own
+ * abort listener, so that a waiter costs one object; a million of them is a case we have. How the outcome reaches the
+ * caller is up to the subclass.
  */
-export abstract class Request<T> implements Linked<Request<T>>, Deadline, Delivery {
+export abstract class Request<T> implements Linked<Request<T>>, Delivery {
   previous: Request<T> | undefined = undefined;
   next: Request<T> | undefined = undefined;
+  /** Where it queues; undefined before and after the wait. */
   lane: Lane<T> | undefined = undefined;
-  dueAt: number = Infinity;
-  order = 0;
-  place = -1;
+  earlier: Request<T> | undefined = undefined;
+  later: Request<T> | undefined = undefined;
+  /** By which delay it runs out of time; undefined when it never does. */
+  delay: Delay<T> | undefined = undefined;
+  id = 0;
   requestedAt = 0;
-  /** It has neither a lease nor an end. */
-  pending = true;
   lease: LeaseHandle<T> | undefined = undefined;
   failure: unknown = undefined;
-  /** Where it was asked for, kept by pools that warn of leaks. */
-  stack: string | undefined = undefined;
   readonly options: AcquireOptions | undefined;
   protected readonly owner: RequestOwner<T>;
-  #onAbort: (() => void) | undefined = undefined;
 
   constructor(owner: RequestOwner<T>, options: AcquireOptions | undefined) {
     this.owner = owner;
     this.options = options;
   }
 
-  get id(): number {
-    return this.order;
+  /** It has neither a lease nor an end. */
+  get pending(): boolean {
+    return this.lane !== undefined;
+  }
+
+  get dueAt(): number {
+    return this.delay === undefined ? Infinity : this.requestedAt + this.delay.millis;
   }
 
   due(now: number): void {
     this.owner.timedOut(this, now);
   }
 
-  /** Listens to the caller's signal from now on. */
+  /** Listens to the caller's signal from now on; twice is once. */
   listen(): void {
-    const signal = this.options?.signal;
-    if (signal === undefined || this.#onAbort !== undefined) return;
-    this.#onAbort = () => {
-      this.onAbort();
-    };
-    signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.options?.signal?.addEventListener('abort', this, { once: true });
   }
 
   unlisten(): void {
-    if (this.#onAbort === undefined) return;
-    this.options?.signal?.removeEventListener('abort', this.#onAbort);
-    this.#onAbort = undefined;
+    this.options?.signal?.removeEventListener('abort', this);
+  }
+
+  /** What an abort signal calls. */
+  handleEvent(): void {
+    this.owner.aborted(this);
   }
 
   /** The wait ended with a lease: the signal matters no more, unless a subclass says otherwise. */
   granted(): void {
-    this.unlisten();
+    // Nothing to do: leaving the queue has ended the listening.
   }
 
   abstract deliver(): void;
-
-  protected onAbort(): void {
-    this.owner.aborted(this);
-  }
 }
 
 /** A subscription to `acquire()`. It is the teardown of its stream. */

@@ -4,6 +4,7 @@ import type { LeaseHandle } from '../lease.js';
 import type { Permit } from '../permits.js';
 import type { ResourceStatus } from '../resource-info.js';
 import type { Deadline } from './agenda.js';
+import type { LeaseWatch } from './lease-watch.js';
 import type { Linked } from './linked-list.js';
 import type { Prefill } from './prefill.js';
 import type { Task } from './task.js';
@@ -80,6 +81,8 @@ export class Slot<T> implements Linked<Slot<T>>, Deadline {
   task: Task<T> | undefined = undefined;
   /** The lease that holds it, or that held it last. */
   lease: LeaseHandle<T> | undefined = undefined;
+  /** The deadlines of its lease, in pools that have such. */
+  leaseWatch: LeaseWatch<T> | undefined = undefined;
   watching: Subscription | undefined = undefined;
   /** Resolves when the slot is free again or gone: what `release()` waits for. */
   settled: Deferred | undefined = undefined;
@@ -89,6 +92,12 @@ export class Slot<T> implements Linked<Slot<T>>, Deadline {
     this.order = id;
     this.generation = generation;
     this.#upkeep = upkeep;
+  }
+
+  /** It is ready for the next borrower, or gone: whoever waits for that is told. */
+  free(): void {
+    this.settled?.resolve();
+    this.settled = undefined;
   }
 
   due(now: number): void {

@@ -14,18 +14,30 @@ const COMPACT_FROM = 1024;
  */
 export class Turns {
   busy = false;
+  readonly #settle: (now: number) => void;
   readonly #queue: (Delivery | undefined)[] = [];
   #position = 0;
+  #waiting = 0;
 
-  /** True for the outermost caller, who must hand it back to `close`. */
-  open(): boolean {
+  /** `settle` ends each entry, nested ones too: it does what became possible and commits. */
+  constructor(settle: (now: number) => void) {
+    this.#settle = settle;
+  }
+
+  /** True for the outermost caller. Whoever enters hands the answer back to `leave`. */
+  enter(): boolean {
     if (this.busy) return false;
     this.busy = true;
     return true;
   }
 
-  close(outermost: boolean): void {
-    if (!outermost) return;
+  leave(outermost: boolean, now: number): void {
+    this.#settle(now);
+    if (outermost) this.end();
+  }
+
+  /** The last step of the outermost: everything that waits leaves, then the pool is free for the next entry. */
+  end(): void {
     this.flush();
     this.busy = false;
   }
@@ -33,28 +45,30 @@ export class Turns {
   /** Inside a turn only. */
   later(delivery: Delivery): void {
     this.#queue.push(delivery);
+    this.#waiting += 1;
   }
 
   /** Outermost caller only. Each delivery is isolated: a throw must not stop the ones behind it. */
   flush(): void {
-    while (this.#position < this.#queue.length) {
-      const delivery = this.#queue[this.#position] as Delivery;
-      this.#queue[this.#position] = undefined;
+    if (this.#waiting === 0) return;
+    const queue = this.#queue;
+    while (this.#waiting > 0) {
+      const delivery = queue[this.#position] as Delivery;
+      queue[this.#position] = undefined;
       this.#position += 1;
+      this.#waiting -= 1;
       try {
         delivery.deliver();
       } catch (error) {
         reportError(error);
       }
-      if (this.#position >= COMPACT_FROM) this.#compact();
+      if (this.#position >= COMPACT_FROM) {
+        queue.splice(0, this.#position);
+        this.#position = 0;
+      }
     }
-    this.#queue.length = 0;
-    this.#position = 0;
-  }
-
-  /** Keeps the queue as short as what it holds, also inside a turn that goes on for long. */
-  #compact(): void {
-    this.#queue.splice(0, this.#position);
+    // Entry by entry: setting `length` costs more than a whole acquire.
+    while (queue.length > 0) queue.pop();
     this.#position = 0;
   }
 }

@@ -1,4 +1,4 @@
-import { isObservable, Observable, Subscription, type Subscriber } from 'rxjs';
+import { isObservable, Observable, type Subscriber } from 'rxjs';
 import type { Lease, LeaseHolder } from '../lease.js';
 import type { AcquireOptions } from '../options.js';
 import { reportError } from './report.js';
@@ -18,7 +18,7 @@ export type Project<T, R> = (
 export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
   readonly #subscriber: Subscriber<R>;
   readonly #project: Project<T, R>;
-  #work: Subscription | undefined = undefined;
+  #work: Subscriber<R> | undefined = undefined;
 
   constructor(
     owner: RequestOwner<T>,
@@ -61,11 +61,7 @@ export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
 
   /** The pool took the lease back. */
   error(error: unknown): void {
-    try {
-      this.#work?.unsubscribe();
-    } finally {
-      this.#fail(error);
-    }
+    this.#fail(error);
   }
 
   unsubscribe(): void {
@@ -73,7 +69,7 @@ export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
     else this.#leave();
   }
 
-  protected override onAbort(): void {
+  override handleEvent(): void {
     if (this.pending) this.owner.aborted(this);
     else {
       this.#leave();
@@ -84,10 +80,15 @@ export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
   /** Leaves in flight. The work stops first: what it still does with the resource must not run into the reset. */
   #leave(): void {
     this.unlisten();
+    this.#stop();
+    this.lease?.unsubscribe();
+  }
+
+  #stop(): void {
     try {
       this.#work?.unsubscribe();
-    } finally {
-      this.lease?.unsubscribe();
+    } catch (error) {
+      reportError(error);
     }
   }
 
@@ -99,21 +100,23 @@ export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
   }
 
   #stream(values: Observable<R>): void {
-    this.#work = new Subscription();
-    this.#work.add(
-      values.subscribe({
-        next: value => {
-          this.#subscriber.next(value);
-        },
-        error: (error: unknown) => {
-          this.#fail(error);
-        },
-        complete: () => {
-          this.#giveBack();
-          this.#subscriber.complete();
-        },
-      }),
-    );
+    // The subscriber is at hand before the first value: a source that emits within `subscribe` can be stopped, too.
+    const source = new Observable<R>(work => {
+      this.#work = work;
+      values.subscribe(work);
+    });
+    source.subscribe({
+      next: value => {
+        this.#subscriber.next(value);
+      },
+      error: (error: unknown) => {
+        this.#fail(error);
+      },
+      complete: () => {
+        this.#giveBack();
+        this.#subscriber.complete();
+      },
+    });
   }
 
   #await(promise: PromiseLike<R>): void {
@@ -139,8 +142,10 @@ export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
     this.#subscriber.error(error);
   }
 
+  /** The work's own finalizers run first: nothing of it touches a resource that is somebody else's. */
   #giveBack(): void {
     this.unlisten();
+    this.#stop();
     if (this.lease === undefined) return;
     this.lease.holder = undefined;
     void this.lease.release();

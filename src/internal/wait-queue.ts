@@ -9,7 +9,7 @@ export interface Lane<T> {
 
 /**
  * Everybody who waits: lower priority number first, first come, first served within one. Leaving takes constant time
- * from anywhere; finding the first is constant too, because empty lanes go at once.
+ * from anywhere; finding the first is constant too, because empty lanes go as soon as there is another.
  */
 export class WaitQueue<T> {
   readonly #lanes: Lane<T>[] = [];
@@ -30,7 +30,10 @@ export class WaitQueue<T> {
     if (lane === undefined) return false;
     lane.list.remove(request);
     request.lane = undefined;
-    if (lane.list.head === undefined) this.#lanes.splice(this.#lanes.indexOf(lane), 1);
+    // The last lane stays: most pools have one priority only, and an empty queue fills again.
+    if (lane.list.head === undefined && this.#lanes.length > 1) {
+      this.#lanes.splice(this.#lanes.indexOf(lane), 1);
+    }
     return true;
   }
 
@@ -50,7 +53,8 @@ export class WaitQueue<T> {
     const found = lanes[index];
     if (found?.priority === priority) return found;
     const lane: Lane<T> = { priority, list: new LinkedList() };
-    lanes.splice(index, 0, lane);
+    if (this.first === undefined) lanes.length = 0;
+    lanes.splice(this.first === undefined ? 0 : index, 0, lane);
     return lane;
   }
 }

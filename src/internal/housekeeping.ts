@@ -1,0 +1,159 @@
+import type { Inventory } from './inventory.js';
+import { deferred, type Slot } from './slot.js';
+import type { Timetable } from './timetable.js';
+import type { Turns } from './turns.js';
+import type { Workshop } from './workshop.js';
+
+/** A call of `recycle` that waits for the last resource of its generation. */
+interface Recycling {
+  readonly generation: number;
+  remaining: number;
+  readonly resolve: () => void;
+}
+
+/** What happens to idle resources: they expire, are checked, recycled or are too many. */
+export class Housekeeping<T> {
+  readonly #inventory: Inventory<T>;
+  readonly #timetable: Timetable<T>;
+  readonly #turns: Turns;
+  readonly #workshop: Workshop<T>;
+  /** Some idle resources are past their limit and stay only for `min` or `minIdle`. */
+  #sparesOverdue = false;
+  #recyclings: Recycling[] = [];
+
+  constructor(
+    inventory: Inventory<T>,
+    timetable: Timetable<T>,
+    turns: Turns,
+    workshop: Workshop<T>,
+  ) {
+    this.#inventory = inventory;
+    this.#timetable = timetable;
+    this.#turns = turns;
+    this.#workshop = workshop;
+  }
+
+  /** Somebody awaits the end of a generation. */
+  get awaited(): boolean {
+    return this.#recyclings.length > 0;
+  }
+
+  /** The slot's plan rang. It may ring for nothing: a plan outlives the lending of its resource. */
+  upkeep(slot: Slot<T>, now: number): void {
+    if (slot.status !== 'idle') return;
+    const reason = this.#inventory.overdue(slot, now);
+    if (reason !== undefined) this.#workshop.retire(slot, reason, now);
+    else if (now >= this.#nextCheckOf(slot)) this.#workshop.check(slot, now, false, ignore);
+    else this.plan(slot, now);
+  }
+
+  /** Plans the upkeep of an idle slot. Leaving it planned while lent is cheaper than to cancel it on every lease. */
+  plan(slot: Slot<T>, now: number): void {
+    const { idleTimeoutMillis } = this.#inventory.options;
+    let dueAt = Math.min(slot.expiresAt, this.#nextCheckOf(slot));
+    if (idleTimeoutMillis !== Infinity) {
+      if (this.#inventory.hasSpare()) dueAt = Math.min(dueAt, slot.idleSince + idleTimeoutMillis);
+      else this.#sparesOverdue = true;
+    }
+    this.#timetable.plan(slot, Math.max(dueAt, now), now);
+  }
+
+  /** There may be more than `min` again: what idled too long behind it goes now. */
+  planSpares(now: number): void {
+    if (!this.#sparesOverdue || !this.#inventory.hasSpare()) return;
+    this.#sparesOverdue = false;
+    for (const slot of this.#inventory.idleSlots()) {
+      this.#timetable.cancel(slot);
+      this.plan(slot, now);
+    }
+  }
+
+  /** Destroys what is past its limits; resolves to the number when they are gone. */
+  evict(): Promise<number> {
+    const outermost = this.#turns.enter();
+    const now = this.#timetable.now();
+    const ends: Promise<void>[] = [];
+    for (const slot of this.#inventory.idleSlots()) {
+      const reason = slot.status === 'idle' ? this.#inventory.overdue(slot, now) : undefined;
+      if (reason === undefined) continue;
+      ends.push((slot.settled ??= deferred()).promise);
+      this.#workshop.retire(slot, reason, now);
+    }
+    this.#turns.leave(outermost, now);
+    return Promise.all(ends).then(({ length }) => length);
+  }
+
+  /** Ends the generation; resolves when its last resource is gone. */
+  recycle(): Promise<void> {
+    const outermost = this.#turns.enter();
+    const now = this.#timetable.now();
+    const inventory = this.#inventory;
+    const { generation } = inventory;
+    inventory.generation += 1;
+    const done = deferred();
+    this.#recyclings.push({ generation, remaining: inventory.slots.size, resolve: done.resolve });
+    this.#settleRecyclings();
+    for (const slot of inventory.idleSlots()) {
+      if (slot.status === 'idle' && slot.generation <= generation) {
+        this.#workshop.retire(slot, 'recycled', now);
+      }
+    }
+    this.#turns.leave(outermost, now);
+    return done.promise;
+  }
+
+  /** A slot is out of the books. */
+  gone(slot: Slot<T>): void {
+    if (this.#recyclings.length === 0) return;
+    for (const recycling of this.#recyclings) {
+      if (slot.generation <= recycling.generation) recycling.remaining -= 1;
+    }
+    this.#settleRecyclings();
+  }
+
+  /** Has every idle resource checked; resolves to how many failed. */
+  checkIdle(): Promise<number> {
+    if (this.#inventory.options.validate === undefined) return Promise.resolve(0);
+    const outermost = this.#turns.enter();
+    const now = this.#timetable.now();
+    const checks: Promise<boolean>[] = [];
+    for (const slot of this.#inventory.idleSlots()) {
+      if (slot.status !== 'idle') continue;
+      checks.push(
+        new Promise(resolve => {
+          this.#workshop.check(slot, now, false, resolve);
+        }),
+      );
+    }
+    this.#turns.leave(outermost, now);
+    return Promise.all(checks).then(results => results.filter(good => !good).length);
+  }
+
+  retireSurplus(now: number): void {
+    const { idle } = this.#inventory;
+    while (idle.head !== undefined && this.#inventory.isOverfull()) {
+      this.#workshop.retire(idle.head, 'surplus', now);
+    }
+  }
+
+  retireAll(now: number): void {
+    const { idle } = this.#inventory;
+    while (idle.head !== undefined) this.#workshop.retire(idle.head, 'closed', now);
+  }
+
+  #settleRecyclings(): void {
+    this.#recyclings = this.#recyclings.filter(({ remaining, resolve }) => {
+      if (remaining === 0) resolve();
+      return remaining > 0;
+    });
+  }
+
+  #nextCheckOf(slot: Slot<T>): number {
+    const { validate, validateIdleEveryMillis } = this.#inventory.options;
+    return validate === undefined ? Infinity : slot.seenGoodAt + validateIdleEveryMillis;
+  }
+}
+
+function ignore(): void {
+  // The outcome of a routine check is in the books; nobody else waits for it.
+}
