@@ -1,4 +1,4 @@
-import { catchError, firstValueFrom, map, NEVER, of, Subject, take, throwError, timer } from 'rxjs';
+import { firstValueFrom, map, NEVER, of, Subject, take, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import {
   AcquireAbortedError,
@@ -9,16 +9,19 @@ import {
   PoolError,
   type AcquireOptions,
   type Hook,
-  type Lease,
 } from '../src/index.js';
 import type { Thing } from './counting-factory.js';
 import { marbles } from './marbles.js';
 import { at, inVirtualTime } from './virtual-time.js';
-import { Borrower, borrowers, countOf, eventsOf, watchedPool } from './watched-pool.js';
-
-/** For diagrams: a lease is the number of its thing, an error its code. */
-const asNumbers = map((lease: Lease<Thing>) => String(lease.resource.number));
-const withCodes = catchError((error: unknown) => throwError(() => (error as PoolError).code));
+import {
+  asNumbers,
+  Borrower,
+  borrowers,
+  countOf,
+  eventsOf,
+  watchedPool,
+  withCodes,
+} from './watched-pool.js';
 
 describe('acquire', () => {
   it('BR-01: four requests make four resources when create gives an Observable', () => {

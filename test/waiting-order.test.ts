@@ -1,12 +1,9 @@
-import { map } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { AcquireTimeoutError, WaitingLimitError, type Lease } from '../src/index.js';
+import { AcquireTimeoutError, WaitingLimitError } from '../src/index.js';
 import type { Thing } from './counting-factory.js';
 import { marbles } from './marbles.js';
 import { at, inVirtualTime } from './virtual-time.js';
-import { Borrower, borrowers, countOf, eventsOf, watchedPool } from './watched-pool.js';
-
-const asNumbers = map((lease: Lease<Thing>) => String(lease.resource.number));
+import { asNumbers, Borrower, borrowers, countOf, eventsOf, watchedPool } from './watched-pool.js';
 
 describe('who is served first', () => {
   it(

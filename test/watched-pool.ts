@@ -1,10 +1,19 @@
-import { asyncScheduler, type Observable, type Subscription } from 'rxjs';
+import {
+  asyncScheduler,
+  catchError,
+  map,
+  throwError,
+  type Observable,
+  type OperatorFunction,
+  type Subscription,
+} from 'rxjs';
 import { afterEach, expect } from 'vitest';
 import {
   createPool,
   HookTimeoutError,
   type Lease,
   type Pool,
+  type PoolError,
   type PoolEvent,
   type PoolEventType,
   type PoolOptions,
@@ -67,6 +76,16 @@ export function eventsOf<Type extends PoolEventType>(
 /** How many events there were of a type. */
 export function countOf(watched: WatchedPool, type: PoolEventType): number {
   return eventsOf(watched, type).length;
+}
+
+/** For diagrams: a lease is the number of its thing. */
+export const asNumbers: OperatorFunction<Lease<Thing>, string> = map(lease =>
+  String(lease.resource.number),
+);
+
+/** For diagrams: an error of the pool is its code. */
+export function withCodes<R>(source: Observable<R>): Observable<R> {
+  return source.pipe(catchError((error: unknown) => throwError(() => (error as PoolError).code)));
 }
 
 /** One subscription to `acquire()` and all that it was told. */
