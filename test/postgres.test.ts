@@ -89,9 +89,19 @@ async function valueOf(client: Client, text: string): Promise<unknown> {
 
 const pidOf = (client: Client): Promise<unknown> => valueOf(client, 'SELECT pg_backend_pid()');
 
-/** Borrows once, so that the one connection of the pool is there and known. */
-function firstPid(pool: Pool<Client>): Promise<unknown> {
-  return lastValueFrom(pool.use(pidOf));
+/** Borrows once, so that the one connection of the pool is there, known, and idle again. */
+async function firstPid(pool: Pool<Client>): Promise<unknown> {
+  const pid = await lastValueFrom(pool.use(pidOf));
+  await stateOf(pool, ({ resetting }) => resetting === 0);
+  return pid;
+}
+
+/** Has a statement under way, so early that not even the server knows of it, and leaves. */
+function startAndLeave(pool: Pool<Client>): void {
+  const sleeping = query(pool, 'SELECT pg_sleep(60)').subscribe();
+  expect(pool.state.leased).toBeGreaterThan(0);
+  sleeping.unsubscribe();
+  expect(pool.state.resetting).toBe(1);
 }
 
 const sleeps = ({ query: text, state }: { query: string; state: string }): boolean =>
@@ -312,8 +322,7 @@ describe('a query that nobody waits for any more', () => {
     const { pool } = openPool({ connection: small.url, max: 2 });
     const other = await pool.lease();
     const pid = await firstPid(pool);
-    const sleeping = query(pool, 'SELECT pg_sleep(60)').subscribe();
-    sleeping.unsubscribe();
+    startAndLeave(pool);
     expect(await firstPid(pool)).toBe(pid);
     await other.release();
     await pool.close();
@@ -323,7 +332,7 @@ describe('a query that nobody waits for any more', () => {
     const { pool } = openPool({ max: 1 });
     const pid = await firstPid(pool);
     for (let round = 0; round < 20; round += 1) {
-      query(pool, 'SELECT pg_sleep(60)').subscribe().unsubscribe();
+      startAndLeave(pool);
       expect(await firstPid(pool)).toBe(pid);
     }
     expect(pool.stats).toMatchObject({ created: 1, resetFailed: 0 });
@@ -610,7 +619,7 @@ describe('connecting', () => {
 
     const { pool: accepted } = openPool({ connection: at('right'), max: 1 });
     const pid = await firstPid(accepted);
-    query(accepted, 'SELECT pg_sleep(60)').subscribe().unsubscribe();
+    startAndLeave(accepted);
     expect(await firstPid(accepted)).toBe(pid);
   });
 

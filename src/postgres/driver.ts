@@ -35,6 +35,7 @@ export interface Driver {
   readonly host?: string;
   readonly port?: number;
   readonly ssl?: unknown;
+  readonly sslNegotiation?: string;
   readonly connectionParameters?: { readonly query_timeout?: number | false };
   getTransactionStatus?(): string | null;
 }

@@ -163,7 +163,7 @@ export class Session<C extends PostgresClient> {
    * is full, and is not counted by it. Resolves when the server has passed it on.
    */
   #cancel(): Promise<void> {
-    const { processID, secretKey, host, port, ssl } = this.#driver;
+    const { processID, secretKey, host, port, ssl, sslNegotiation } = this.#driver;
     const messenger = driverOf(this.#newClient()).connection;
     if (messenger?.connect === undefined || typeof processID !== 'number') return Promise.resolve();
     this.#messenger = messenger;
@@ -174,12 +174,14 @@ export class Session<C extends PostgresClient> {
       const send = (): void => {
         messenger.cancel?.(processID, secretKey ?? 0);
       };
-      const secure = (): void => {
-        messenger.requestSsl?.();
+      const begin = (): void => {
+        if (ssl === undefined || ssl === false) send();
+        // Direct negotiation has begun by itself.
+        else if (sslNegotiation !== 'direct') messenger.requestSsl?.();
       };
       messenger.on('error', done);
       messenger.on('end', done);
-      messenger.on('connect', ssl === undefined || ssl === false ? send : secure);
+      messenger.on('connect', begin);
       messenger.on('sslconnect', send);
       if (host?.startsWith('/') === true) messenger.connect?.(`${host}/.s.PGSQL.${port ?? 5432}`);
       else messenger.connect?.(port ?? 5432, host);
