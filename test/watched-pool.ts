@@ -41,7 +41,7 @@ afterEach(() => {
 });
 
 /**
- * A pool of counted things with all its events recorded. Nothing expires unless the test says so, lifetimes are
+ * A pool of counted things with all its events recorded; of the test's own things where it has its own `create`. Nothing expires unless the test says so, lifetimes are
  * exact, and after the test the invariants of the testing kit must have held at every step, for pool and factory.
  */
 export function watchedPool(
@@ -50,10 +50,11 @@ export function watchedPool(
 ): WatchedPool {
   const factory = new CountingFactory(plan);
   const pool = createPool<Thing>({
+    create: () => factory.create(),
     name: 'things',
     idleTimeoutMillis: Infinity,
     lifetimeJitter: 0,
-    ...factory.hooks,
+    ...(options.create === undefined ? factory.hooks : {}),
     ...options,
   });
   const watched: WatchedPool = { pool, factory, options, events: [], states: [] };
