@@ -640,6 +640,20 @@ describe('assertInvariants', () => {
     assertInvariants(pool, { events });
   });
 
+  it('accepts that a closed pool counts refusals of which it tells nobody', async () => {
+    const { pool, events } = told({ create: () => 7 });
+    await pool.close();
+    pool.acquire().subscribe({ error: () => undefined });
+    expect(pool.stats.rejected).toBe(1);
+    assertInvariants(pool, { events });
+    const fewer = { stats: { ...pool.stats, rejected: 0 } };
+    const refused = { ...events[0]!, type: 'rejected', seq: 0 } as PoolEvent;
+    const lied = renumbered([refused, ...events]);
+    expect(rulesOf(() => assertInvariants(lying(pool, fewer), { events: lied }))).toContain(
+      'books',
+    );
+  });
+
   it('names the pool, the state and the last events in its error', () => {
     const { pool, events } = told({ create: () => 7, max: 3 });
     pool.acquire().subscribe();
