@@ -131,7 +131,7 @@ export function virtualPool(
         (event.type === 'released' && event.reason === 'detached') ||
         ('error' in event && event.error instanceof HookTimeoutError),
     );
-    const knowsTheWorld = options.create === undefined && options.destroy === undefined && !differs;
+    const knowsTheWorld = !('create' in options) && !('destroy' in options) && !differs;
     return {
       maxWaiting: options.maxWaiting,
       maxLifetimeMillis: options.maxLifetimeMillis,
