@@ -30,7 +30,7 @@ import { StreamRequest, type Request, type RequestOwner } from './request.js';
 import type { CreateCause, Slot } from './slot.js';
 import { Timetable } from './timetable.js';
 import { Totals } from './totals.js';
-import { Turns } from './turns.js';
+import { Turns, type TurnOwner } from './turns.js';
 import { WaitQueue } from './wait-queue.js';
 import { Workshop, type WorkshopOwner } from './workshop.js';
 
@@ -38,7 +38,7 @@ import { Workshop, type WorkshopOwner } from './workshop.js';
  * Matches requests with resources. Every entry is a turn: the books change at once, nothing of anybody else's runs
  * between a slot changing hands and its owner being set, and each entry ends by doing whatever became possible.
  */
-export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, WorkshopOwner<T> {
+export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, TurnOwner, WorkshopOwner<T> {
   readonly name: string;
   readonly journal: Journal<T>;
   readonly totals: Totals = new Totals();
@@ -69,9 +69,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, Workshop
   constructor(options: ResolvedOptions<T>) {
     const { name, min, max, minIdle, scheduler, keepProcessAlive, permits } = options;
     const detached = currentContext();
-    const turns = new Turns(now => {
-      this.#settle(now);
-    });
+    const turns = new Turns(this);
     const timetable = new Timetable<T>(scheduler, keepProcessAlive, detached, turns);
     const journal = new Journal<T>(name, min, max, turns);
     const inventory = new Inventory(options, journal);
@@ -93,6 +91,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, Workshop
     this.#wantedMin = min;
     if (min > 0 || minIdle > 0 || options.liveMin !== undefined) {
       this.#fillPause.untilNextTurn(timetable.now());
+      timetable.arm();
     }
   }
 
@@ -123,7 +122,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, Workshop
         const lease = this.#lendAtOnce(slot, undefined, now, this.#stack());
         lease.holder = subscriber;
         subscriber.add(lease);
-        this.#settle(now);
+        this.settle(now);
         turns.flush();
         try {
           subscriber.next(lease);
@@ -153,7 +152,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, Workshop
       request.id = lease.requestId;
       request.lease = lease;
       request.granted();
-      this.#tell(request);
+      this.#turns.later(request);
     } else {
       request.id = ++this.#requestIds;
       if (stack !== undefined) this.#stacks.set(request, stack);
@@ -234,12 +233,6 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, Workshop
 
   #fail(request: Request<T>, error: unknown): void {
     request.failure = error;
-    this.#tell(request);
-  }
-
-  /** The outcome goes out behind the events that tell of it. */
-  #tell(request: Request<T>): void {
-    this.journal.commit();
     this.#turns.later(request);
   }
 
@@ -251,7 +244,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, Workshop
     this.#waiters.push(request, options?.priority ?? 0);
     request.listen();
     const limit = options?.timeoutMillis ?? this.#options.acquireTimeoutMillis;
-    this.#timetable.limit(request, limit, now);
+    this.#timetable.limit(request, limit);
   }
 
   /** Ends the wait of a request, whether it was queued or never got that far. */
@@ -373,7 +366,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, Workshop
     this.totals.wait.add(waitedMillis);
     if (this.journal.heard) this.#addAcquired(lease, waitedMillis, now);
     else this.journal.sequence += 1;
-    this.#tell(request);
+    this.#turns.later(request);
   }
 
   #addAcquired(lease: LeaseHandle<T>, waitedMillis: number, now: number): void {
@@ -543,7 +536,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, Workshop
   // ── The end of every entry ────────────────────────────────────────────────────────────────────────────────────
 
   /** Whatever became possible is done, and the transition is committed. */
-  #settle(now: number): void {
+  settle(now: number): void {
     const { journal } = this;
     const isBusy = journal.waiting > 0 || this.#hasMoreToDo();
     if (isBusy) this.#pump(now);
@@ -553,6 +546,10 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, Workshop
     if (this.#closing !== undefined) this.#finishClosing(now);
     this.#held = journal.waiting > 0 || this.#isAwaited();
     this.#timetable.hold(this.#held);
+  }
+
+  turnEnded(): void {
+    if (this.#timetable.changed) this.#timetable.arm();
   }
 
   /** Whether anything but a waiting request may want something done. Cheap: asked at every entry. */
@@ -776,7 +773,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, Workshop
     const closing = running ?? new Closing(this, serving && !force);
     if (running === undefined) this.#startClosing(closing, now);
     if (force) this.#endWaiting(closing, now);
-    else if (!closing.finished) this.#timetable.plan(closing, now + drainTimeoutMillis, now);
+    else if (!closing.finished) this.#timetable.plan(closing, now + drainTimeoutMillis);
     this.#turns.leave(outermost, now);
     return closing.promise;
   }
@@ -853,7 +850,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, Workshop
     journal.record('closed', now, {});
     journal.commit();
     this.#timetable.stop();
-    this.#turns.later({
+    this.#turns.committed({
       deliver: () => {
         journal.complete();
       },

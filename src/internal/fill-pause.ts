@@ -26,7 +26,7 @@ export class FillPause implements Deadline {
   }
 
   untilNextTurn(now: number): void {
-    this.#timetable.plan(this, now, now);
+    this.#timetable.plan(this, now);
   }
 
   /** Several fills that fail during one pause count once. */
@@ -34,7 +34,7 @@ export class FillPause implements Deadline {
     if (this.active) return;
     const pause = Math.min(FIRST_PAUSE_MILLIS * 2 ** this.#failures, LONGEST_PAUSE_MILLIS);
     this.#failures += 1;
-    this.#timetable.plan(this, now + pause, now);
+    this.#timetable.plan(this, now + pause);
   }
 
   /** A create succeeded: whatever was wrong is over. */

@@ -55,7 +55,7 @@ export class Housekeeping<T> {
       if (this.#inventory.hasSpare()) dueAt = Math.min(dueAt, slot.idleSince + idleTimeoutMillis);
       else this.#sparesOverdue = true;
     }
-    this.#timetable.plan(slot, Math.max(dueAt, now), now);
+    this.#timetable.plan(slot, Math.max(dueAt, now));
   }
 
   /** There may be more than `min` again: what idled too long behind it goes now. */

@@ -107,12 +107,17 @@ export class Journal<T> {
   commit(): void {
     // Somebody may have looked in mid-transition.
     this.#record = undefined;
+    this.#turns.committed(
+      this.#drafts.length > 0 || this.#states.observed ? this.#notification() : undefined,
+    );
+  }
+
+  /** What this transition has to say; nothing, where it has no event and changed no count. */
+  #notification(): Delivery | undefined {
     const drafts = this.#drafts;
-    const unheard = drafts.length === 0;
-    if (unheard && !this.#states.observed) return;
     if (isSame(this.#latest, this)) {
       this.#record = this.#latest;
-      if (unheard) return;
+      if (drafts.length === 0) return undefined;
     }
     const { state } = this;
     this.#latest = state;
@@ -122,9 +127,9 @@ export class Journal<T> {
       if (draft.at < this.#at) draft.at = this.#at;
       else this.#at = draft.at;
     }
-    if (!unheard) this.#drafts = [];
+    if (drafts.length > 0) this.#drafts = [];
     this.#unpublished += 1;
-    this.#turns.later(new Notification(this, state, drafts as readonly object[]));
+    return new Notification(this, state, drafts as readonly object[]);
   }
 
   /** State first, then its events: whoever hears an event finds the state at least as new. */

@@ -74,7 +74,7 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     if (journal.leased > totals.peakLeased) totals.peakLeased = journal.leased;
     if (this.#watchMillis !== Infinity) {
       slot.leaseWatch = new LeaseWatch(this, lease, now, stack);
-      this.#timetable.plan(slot.leaseWatch, now + this.#watchMillis, now);
+      this.#timetable.plan(slot.leaseWatch, now + this.#watchMillis);
     }
     return lease;
   }
@@ -84,9 +84,9 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     const outermost = this.#turns.enter();
     const now = this.#timetable.now();
     this.#end(lease, 'released', now);
+    if (lease.holder !== undefined) this.#turns.later(lease);
     this.#returned(lease.slot, now);
     const settled = this.#settlement(lease);
-    this.#tell(lease);
     this.#turns.leave(outermost, now);
     return settled;
   }
@@ -98,9 +98,9 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     const { slot } = lease;
     this.#end(lease, 'destroyed', now);
     if (error !== undefined) slot.lastError = error;
+    if (lease.holder !== undefined) this.#turns.later(lease);
     this.#workshop.retire(slot, error === undefined ? 'released' : 'broken', now);
     const settled = this.#settlement(lease);
-    this.#tell(lease);
     this.#turns.leave(outermost, now);
     return settled;
   }
@@ -112,8 +112,8 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     const resource = slot.resource as T;
     this.#end(lease, 'detached', now);
     // The source of its create stays open: the resource lives on, with its new owner.
+    if (lease.holder !== undefined) this.#turns.later(lease);
     this.#workshop.release(slot);
-    this.#tell(lease);
     this.#turns.leave(outermost, now);
     return resource;
   }
@@ -142,7 +142,8 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     journal.record('revoked', now, { ...factsOf(lease), heldMillis, stack: slot.leaseWatch?.stack });
     lease.revoke(new LeaseRevokedError(this.name, this.state, heldMillis));
     this.#end(lease, 'revoked', now);
-    this.#workshop.retire(slot, 'revoked', now, lease);
+    this.#turns.later(lease);
+    this.#workshop.retire(slot, 'revoked', now, true);
   }
 
   touchLease(lease: LeaseHandle<T>): void {
@@ -170,7 +171,7 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
       return;
     }
     const limit = watch.warned ? maxLeaseMillis : this.#watchMillis;
-    this.#timetable.plan(watch, watch.since + limit, now);
+    this.#timetable.plan(watch, watch.since + limit);
   }
 
   describeLease(lease: LeaseHandle<T>): ResourceInfo {
@@ -186,13 +187,6 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
       uses: lease.uses,
       stale: lease.ended !== 'released',
     };
-  }
-
-  /** Its stream hears of the end after those who watch the pool. */
-  #tell(lease: LeaseHandle<T>): void {
-    if (lease.holder === undefined) return;
-    this.#inventory.journal.commit();
-    this.#turns.later(lease);
   }
 
   #end(lease: LeaseHandle<T>, reason: ReleaseReason, now: number): void {

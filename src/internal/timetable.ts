@@ -12,6 +12,8 @@ export class Timetable<T> {
   readonly #delays = new Delays<T>();
   readonly #clock: Clock;
   readonly #turns: Turns;
+  /** Something was planned since the alarm was armed. */
+  changed = false;
 
   constructor(
     scheduler: SchedulerLike,
@@ -30,10 +32,10 @@ export class Timetable<T> {
   }
 
   /** The deadline must not be planned already. */
-  plan(deadline: Deadline, dueAt: number, now: number): void {
+  plan(deadline: Deadline, dueAt: number): void {
     if (dueAt === Infinity) return;
     this.#agenda.add(deadline, dueAt);
-    this.#clock.arm(dueAt, now);
+    this.changed = true;
   }
 
   /** Takes the deadline out if it is in. The alarm may ring once for nothing. */
@@ -42,15 +44,22 @@ export class Timetable<T> {
   }
 
   /** Limits the wait of a request that begins now. */
-  limit(request: Request<T>, millis: number, now: number): void {
+  limit(request: Request<T>, millis: number): void {
     if (millis === Infinity) return;
     this.#delays.add(request, millis);
-    this.#clock.arm(now + millis, now);
+    this.changed = true;
   }
 
   /** The wait of a request is over. */
   unlimit(request: Request<T>): void {
     this.#delays.remove(request);
+  }
+
+  /** Arms the alarm for what is due first. At the end of a turn: what came and went within it needs none. */
+  arm(): void {
+    this.changed = false;
+    const next = this.#next();
+    if (next !== undefined) this.#clock.arm(next.dueAt, this.#clock.now());
   }
 
   /** While held, the process stays alive: somebody awaits an answer. */
@@ -72,7 +81,7 @@ export class Timetable<T> {
       next.due(now);
       next = this.#next();
     }
-    if (next !== undefined) this.#clock.arm(next.dueAt, now);
+    this.changed = true;
     this.#turns.leave(outermost, now);
   }
 

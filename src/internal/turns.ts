@@ -5,6 +5,14 @@ export interface Delivery {
   deliver(): void;
 }
 
+/** What a turn asks of the engine. */
+export interface TurnOwner {
+  /** Ends each entry, nested ones too: does what became possible and commits. */
+  settle(now: number): void;
+  /** Everything has left. */
+  turnEnded(): void;
+}
+
 /** Entries delivered before the queue is shortened: often enough to stay small, rarely enough to cost nothing. */
 const COMPACT_FROM = 1024;
 
@@ -14,14 +22,14 @@ const COMPACT_FROM = 1024;
  */
 export class Turns {
   busy = false;
-  readonly #settle: (now: number) => void;
+  readonly #owner: TurnOwner;
   readonly #queue: (Delivery | undefined)[] = [];
+  #staged: Delivery[] = [];
   #position = 0;
   #waiting = 0;
 
-  /** `settle` ends each entry, nested ones too: it does what became possible and commits. */
-  constructor(settle: (now: number) => void) {
-    this.#settle = settle;
+  constructor(owner: TurnOwner) {
+    this.#owner = owner;
   }
 
   /** True for the outermost caller. Whoever enters hands the answer back to `leave`. */
@@ -32,20 +40,32 @@ export class Turns {
   }
 
   leave(outermost: boolean, now: number): void {
-    this.#settle(now);
+    this.#owner.settle(now);
     if (outermost) this.end();
   }
 
   /** The last step of the outermost: everything that waits leaves, then the pool is free for the next entry. */
   end(): void {
     this.flush();
+    this.#owner.turnEnded();
     this.busy = false;
   }
 
-  /** Inside a turn only. */
+  /** Leaves behind the notification of the transition that it belongs to. Inside a turn only. */
   later(delivery: Delivery): void {
-    this.#queue.push(delivery);
-    this.#waiting += 1;
+    this.#staged.push(delivery);
+  }
+
+  /** A transition is committed: its notification, if anybody listens, and then what was to leave behind it. */
+  committed(notification: Delivery | undefined): void {
+    if (notification !== undefined) {
+      this.#queue.push(notification);
+      this.#waiting += 1;
+    }
+    if (this.#staged.length === 0) return;
+    this.#queue.push(...this.#staged);
+    this.#waiting += this.#staged.length;
+    this.#staged = [];
   }
 
   /** Outermost caller only. Each delivery is isolated: a throw must not stop the ones behind it. */

@@ -100,6 +100,13 @@ export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
   }
 
   #stream(values: Observable<R>): void {
+    let isSubscribed = false;
+    let end: (() => void) | undefined;
+    // A source that ends within `subscribe` has its finalizers run by the time that `subscribe` returns.
+    const ended = (how: () => void): void => {
+      if (isSubscribed) how();
+      else end = how;
+    };
     // The subscriber is at hand before the first value: a source that emits within `subscribe` can be stopped, too.
     const source = new Observable<R>(work => {
       this.#work = work;
@@ -110,13 +117,19 @@ export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
         this.#subscriber.next(value);
       },
       error: (error: unknown) => {
-        this.#fail(error);
+        ended(() => {
+          this.#fail(error);
+        });
       },
       complete: () => {
-        this.#giveBack();
-        this.#subscriber.complete();
+        ended(() => {
+          this.#giveBack();
+          this.#subscriber.complete();
+        });
       },
     });
+    isSubscribed = true;
+    end?.();
   }
 
   #await(promise: PromiseLike<R>): void {

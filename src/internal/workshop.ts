@@ -12,7 +12,7 @@ import { Slot, type Upkeep } from './slot.js';
 import { Task, type TaskEnd, type TaskOwner } from './task.js';
 import type { Timetable } from './timetable.js';
 import type { Totals } from './totals.js';
-import type { Delivery, Turns } from './turns.js';
+import type { Turns } from './turns.js';
 
 /** What becomes of the slots that the workshop worked on. */
 export interface WorkshopOwner<T> extends Upkeep<T> {
@@ -109,8 +109,8 @@ export class Workshop<T> implements TaskOwner<T> {
     this.#run(new Task('reset', slot, now, this), resetTimeoutMillis, () => reset(resource));
   }
 
-  /** Takes the resource out of use and destroys it; where it is taken from somebody, after `notice` is delivered. */
-  retire(slot: Slot<T>, reason: DestroyReason, now: number, notice?: Delivery): void {
+  /** Takes the resource out of use and destroys it; `inTurn`: after what waits to leave, as its borrower's notice. */
+  retire(slot: Slot<T>, reason: DestroyReason, now: number, inTurn = false): void {
     const { journal } = this.#inventory;
     const totals = this.#totals;
     if (reason === 'lifetime') totals.expired += 1;
@@ -122,11 +122,10 @@ export class Workshop<T> implements TaskOwner<T> {
     this.#timetable.cancel(slot);
     journal.record('destroying', now, { id: slot.id, reason });
     journal.commit();
-    if (notice === undefined) {
+    if (!inTurn) {
       this.#destroy(slot, reason, now);
       return;
     }
-    this.#turns.later(notice);
     this.#turns.later({
       deliver: () => {
         const outermost = this.#turns.enter();
@@ -198,7 +197,7 @@ export class Workshop<T> implements TaskOwner<T> {
     task.slot.task = task;
     task.run(call);
     if (task.running) {
-      this.#timetable.plan(task, task.startedAt + limitMillis, task.startedAt);
+      this.#timetable.plan(task, task.startedAt + limitMillis);
     }
   }
 
