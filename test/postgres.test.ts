@@ -671,6 +671,7 @@ describe('options', () => {
     ['connection', {}, 'but is undefined'],
     ['connection', { connection: 'localhost' }, 'postgres:// URL, but is "localhost"'],
     ['connection', { connection: 5432 }, 'but is 5432'],
+    ['connection', { connection: { connectionString: 'db' } }, 'URL, but is "db"'],
     ['connection', { connection: 'http://me:secret@host/db' }, 'but is "http://…@host/db"'],
     ['Client', { connection: {}, Client: 'pg' }, 'but is "pg"'],
     ['create', { connection: {}, create: () => 1 }, 'brought by the adapter'],

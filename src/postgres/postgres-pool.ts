@@ -93,14 +93,13 @@ function checkOptions<C extends PostgresClient>(options: PostgresPoolOptions<C>)
   for (const hook of ['create', 'destroy', 'watch']) {
     if (given[hook] !== undefined) refuse(hook, given[hook], 'is brought by the adapter');
   }
-  if (typeof connection === 'string') {
-    if (!isAddress(connection)) {
-      // Errors end up in logs, passwords should not.
-      const shown = connection.replace(/\/\/.*@/s, '//…@');
-      refuse('connection', shown, 'must be a postgres:// URL');
-    }
-  } else if (typeof connection !== 'object' || (connection as unknown) === null) {
+  if (typeof connection !== 'string' && (typeof connection !== 'object' || connection === null)) {
     refuse('connection', connection, 'must be a postgres:// URL or the configuration of a client');
+  }
+  const url = typeof connection === 'string' ? connection : connection.connectionString;
+  if (url !== undefined && !isAddress(url)) {
+    // Errors end up in logs, passwords should not.
+    refuse('connection', `${url}`.replace(/\/\/.*@/s, '//…@'), 'must be a postgres:// URL');
   }
   if (Client !== undefined && typeof Client !== 'function') {
     refuse('Client', Client, 'must be a class like the Client of pg');
