@@ -210,22 +210,28 @@ describe('acquire', () => {
     }),
   );
 
-  it('requested and acquired carry the request, the label and the wait', () => {
-    const watched = watchedPool({ max: 1 });
-    const { pool } = watched;
-    const first = new Borrower(pool.acquire({ label: 'first' }));
-    new Borrower(pool.acquire({ label: 'second' }));
-    first.leave();
-    expect(eventsOf(watched, 'requested')).toMatchObject([
-      { requestId: 1, label: 'first' },
-      { requestId: 2, label: 'second' },
-    ]);
-    expect(eventsOf(watched, 'acquired')).toMatchObject([
-      { id: 1, requestId: 1, label: 'first', waitedMillis: 0 },
-      { id: 1, requestId: 2, label: 'second', waitedMillis: 0 },
-    ]);
-    expect(eventsOf(watched, 'released')).toMatchObject([{ id: 1, requestId: 1, label: 'first' }]);
-  });
+  it(
+    'requested, acquired and released carry the request, the label and the times',
+    inVirtualTime(advance => {
+      const watched = watchedPool({ max: 1 });
+      const { pool } = watched;
+      const first = new Borrower(pool.acquire({ label: 'first' }));
+      new Borrower(pool.acquire({ label: 'second' }));
+      advance(7);
+      first.leave();
+      expect(eventsOf(watched, 'requested')).toMatchObject([
+        { requestId: 1, label: 'first', at: 0 },
+        { requestId: 2, label: 'second', at: 0 },
+      ]);
+      expect(eventsOf(watched, 'acquired')).toMatchObject([
+        { id: 1, requestId: 1, label: 'first', waitedMillis: 0, at: 0 },
+        { id: 1, requestId: 2, label: 'second', waitedMillis: 7, at: 7 },
+      ]);
+      expect(eventsOf(watched, 'released')).toMatchObject([
+        { id: 1, requestId: 1, label: 'first', heldMillis: 7, at: 7 },
+      ]);
+    }),
+  );
 
   it.each([
     ['priority', NaN],

@@ -41,8 +41,9 @@ afterEach(() => {
 });
 
 /**
- * A pool of counted things with all its events recorded; of the test's own things where it has its own `create`. Nothing expires unless the test says so, lifetimes are
- * exact, and after the test the invariants of the testing kit must have held at every step, for pool and factory.
+ * A pool of counted things, or of the test's own where it has its own `create`, with all its events recorded.
+ * Nothing expires unless the test says so, lifetimes are exact, and after the test the invariants of the testing kit
+ * must have held at every step, for pool and factory.
  */
 export function watchedPool(
   options: Partial<PoolOptions<Thing>> = {},
