@@ -41,3 +41,12 @@ export { createPool, type Pool } from './pool.js';
 export type { ResourceInfo, ResourceStatus } from './resource-info.js';
 export type { Lifecycle, PoolState } from './state.js';
 export type { DurationStats, PoolStats } from './stats.js';
+export { backoff, type BackoffOptions } from './backoff.js';
+export {
+  circuitBreaker,
+  CircuitOpenError,
+  type CircuitBreaker,
+  type CircuitBreakerOptions,
+  type CircuitState,
+} from './circuit-breaker.js';
+export { withLease, type WithLeaseOptions } from './with-lease.js';
