@@ -88,18 +88,20 @@ function checkOptions<C extends PostgresClient>(options: PostgresPoolOptions<C>)
     const pool = typeof name === 'string' ? name : 'postgresPool';
     throw new InvalidOptionsError(pool, option, value, expected);
   };
-  if (typeof options !== 'object' || (options as unknown) === null)
+  if (typeof options !== 'object' || (options as unknown) === null) {
     refuse('options', options, 'must be an object');
+  }
   for (const hook of ['create', 'destroy', 'watch']) {
     if (given[hook] !== undefined) refuse(hook, given[hook], 'is brought by the adapter');
   }
   if (typeof connection !== 'string' && (typeof connection !== 'object' || connection === null)) {
     refuse('connection', connection, 'must be a postgres:// URL or the configuration of a client');
   }
-  const url = typeof connection === 'string' ? connection : connection.connectionString;
+  const url: unknown = typeof connection === 'string' ? connection : connection.connectionString;
   if (url !== undefined && !isAddress(url)) {
     // Errors end up in logs, passwords should not.
-    refuse('connection', `${url}`.replace(/\/\/.*@/s, '//…@'), 'must be a postgres:// URL');
+    const shown = typeof url === 'string' ? url.replace(/\/\/.*@/s, '//…@') : url;
+    refuse('connection', shown, 'must be a postgres:// URL');
   }
   if (Client !== undefined && typeof Client !== 'function') {
     refuse('Client', Client, 'must be a class like the Client of pg');
@@ -107,6 +109,6 @@ function checkOptions<C extends PostgresClient>(options: PostgresPoolOptions<C>)
 }
 
 /** What `pg` takes for a URL it fills up in strange ways: `localhost` is a database on the host `base`. */
-function isAddress(connection: string): boolean {
-  return /^(postgres(ql)?:\/\/|socket:|\/)./.test(connection);
+function isAddress(url: unknown): boolean {
+  return typeof url === 'string' && /^(postgres(ql)?:\/\/|socket:|\/)./.test(url);
 }

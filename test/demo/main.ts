@@ -1,0 +1,44 @@
+import { ReplaySubject } from 'rxjs';
+import { openDatabase, type Database } from './database.js';
+import { run } from './run.js';
+import { createView } from './view.js';
+import { DemoError, readWishes, usage, type Wishes } from './wishes.js';
+
+const starting = new AbortController();
+const stop$ = new ReplaySubject<void>(1);
+let isStarted = false;
+let isStopping = false;
+
+function stop(): void {
+  // The second Ctrl-C wants out at once; a server of ours is ended all the same.
+  if (isStopping) process.exit(130);
+  isStopping = true;
+  if (!isStarted) starting.abort(new DemoError('stopped before it began'));
+  stop$.next();
+}
+
+async function main(wishes: Wishes): Promise<boolean> {
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  process.stdout.on('error', stop); // nobody reads on, as in `npm start | head`
+  await using database: Database = await openDatabase(wishes, starting.signal);
+  isStarted = true;
+  return await run(database, createView(process.stdout), wishes.seconds, stop$);
+}
+
+/** One line, whatever it is: a log of the server that did not start has many. */
+function lineOf(error: unknown): string {
+  const words = error instanceof Error ? error.message : String(error);
+  return words.replace(/\s*\n\s*/g, ' ').slice(0, 500);
+}
+
+try {
+  const wishes = readWishes(process.argv.slice(2));
+  if (wishes.help) console.log(usage);
+  else if (!(await main(wishes))) process.exitCode = 1;
+} catch (error) {
+  if (!isStopping || isStarted) {
+    console.error(`rxpool demo: ${lineOf(error)}`);
+    process.exitCode = 1;
+  }
+}
