@@ -24,6 +24,7 @@ import {
   LeaseReleasedError,
   LeaseRevokedError,
   type AcquireOptions,
+  type Lease,
   type Project,
 } from '../src/index.js';
 import type { Thing } from './counting-factory.js';
@@ -401,6 +402,23 @@ describe('leaving a use', () => {
     expect(told).toEqual([]);
     expect(countOf(watched, 'cancelled')).toBe(1);
     expect(watched.pool.state).toMatchObject({ idle: 1, waiting: 0 });
+  });
+
+  it('between the hand-off and the project runs no project, and serves the next waiter', () => {
+    const { pool } = watchedPool({ max: 1 });
+    const held: Lease<Thing>[] = [];
+    let ran = 0;
+    // The end of the holder's stream is told before the project of the one whom the resource went to.
+    pool.acquire().subscribe({
+      next: lease => held.push(lease),
+      complete: () => first.unsubscribe(),
+    });
+    const first = pool.use(() => (ran += 1)).subscribe();
+    const second = new Borrower(pool.acquire());
+    void held[0]!.release();
+    expect(ran).toBe(0);
+    expect(second.lease.resource.number).toBe(1);
+    expect(pool.stats).toMatchObject({ acquired: 3, released: 2, cancelled: 0 });
   });
 
   it('with a promise in flight gives back and says nothing more', async () => {
