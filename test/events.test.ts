@@ -176,7 +176,7 @@ describe('stats$', () => {
     time.advance(1000);
     expect(seen.length).toBeGreaterThan(1000);
     const counts = [...seen, pool.state].flatMap(state =>
-      (Object.values(state) as unknown[]).filter(value => typeof value !== 'string'),
+      (Object.values(state) as unknown[]).filter(value => typeof value === 'number'),
     );
     expect(counts.filter(count => !Number.isInteger(count) || count < 0)).toStrictEqual([]);
     const { wait, hold, create, ...totals } = pool.stats;
