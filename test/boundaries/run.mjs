@@ -74,6 +74,8 @@ function prove() {
     'src/index': files.map(({ name }) => `/src/${name}`),
     'src/postgres/index': ['/src/index', '/src/postgres/own', 'rxjs', 'pg', 'node:fs'],
     'src/postgres/own': ['/src/index'],
+    'src/metrics/index': ['/src/index'],
+    'src/dashboard/index': ['/src/index', '/src/metrics/index'],
   });
 
   const notBelow = ({ name, level }) => [
@@ -90,7 +92,10 @@ function prove() {
     'src/forgotten': [],
     'src/postgres/index': [`/src/${bottom}`, '/src/testing/index', '/test/helper', 'vitest'],
     'src/postgres/lost': ['/src/postgres/nowhere'],
-    'src/testing/index': [],
+    'src/testing/index': ['/src/metrics/index'],
+    'src/metrics/index': [],
+    'src/metrics/own': [],
+    'src/dashboard/index': ['/src/metrics/own', '/src/testing/index'],
     'test/helper': [],
   };
   const bad = cruiseTree(badTree, layersHoldForTypes ? 'import type {} from' : 'import');
@@ -108,6 +113,9 @@ function prove() {
     'in-a-layer: src/forgotten.ts is in none',
     `sub-path-through-index: src/postgres/index.ts -> src/${bottom}.ts`,
     'sub-path-through-index: src/postgres/index.ts -> src/testing/index.ts',
+    'sub-path-through-index: src/testing/index.ts -> src/metrics/index.ts',
+    'dashboard-through-metrics: src/dashboard/index.ts -> src/metrics/own.ts',
+    'dashboard-through-metrics: src/dashboard/index.ts -> src/testing/index.ts',
     'src-stays-in-src: src/postgres/index.ts -> test/helper.ts',
     'no-unlisted-package: src/postgres/index.ts -> vitest',
     'resolvable: src/postgres/lost.ts -> ../../src/postgres/nowhere.js',
