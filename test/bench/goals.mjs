@@ -1,0 +1,134 @@
+// What the figures have to show, as ratios within one run.
+
+const peers = ['lightning-pool', 'pg-pool', 'generic-pool', 'effect', 'tarn'];
+const isPeer = entry => peers.includes(entry.split('/')[0]);
+export const isOurs = entry => entry.startsWith('rxpool/');
+
+/** `results`: a Map from scenario to a Map from variant to a Map from entry to its outcome. */
+export class Results {
+  constructor(results = new Map()) {
+    this.results = results;
+  }
+
+  value(scenario, entry, metric = 'nanos', variant = '') {
+    const outcome = this.results.get(scenario)?.get(variant)?.get(entry);
+    return outcome?.figures?.[metric]?.value;
+  }
+
+  /** The peer with the smallest figure. */
+  best(scenario, metric = 'nanos', variant = '', among = isPeer) {
+    const outcomes = this.results.get(scenario)?.get(variant) ?? new Map();
+    let best;
+    for (const entry of outcomes.keys()) {
+      const value = this.value(scenario, entry, metric, variant);
+      if (value === undefined || !among(entry)) continue;
+      if (best === undefined || value < best.value) best = { entry, value };
+    }
+    return best;
+  }
+}
+
+/** The figure that is compared, in words; `most` or `least` is the limit. */
+const goals = [
+  ...['acquire, unsubscribe', 'acquire, release', 'lease'].map(form => ({
+    title: `\`${form}\`: times faster than the fastest peer`,
+    least: 2,
+    ratio: all => all.best('idle')?.value / all.value('idle', `rxpool/${form}`),
+  })),
+  {
+    title: '`lease`: times faster than the fastest peer that gives promises',
+    least: 2,
+    ratio: all =>
+      all.best('idle', 'nanos', '', entry => isPeer(entry) && !entry.endsWith('/callback'))?.value /
+      all.value('idle', 'rxpool/lease'),
+  },
+  ...['acquire, unsubscribe', 'acquire, release'].map(form => ({
+    title: `\`${form}\`: times the bare Observable`,
+    most: 2.5,
+    ratio: all => all.value('idle', `rxpool/${form}`) / all.value('idle', 'floor/Observable'),
+  })),
+  {
+    title: '`tryAcquire`: times the bare Observable with two `BehaviorSubject.next`',
+    most: 1,
+    ratio: all =>
+      all.value('idle', 'rxpool/tryAcquire') /
+      all.value('idle', 'floor/Observable and two BehaviorSubject.next'),
+  },
+  ...['acquire', 'use', 'lease'].map(form => ({
+    title: `Contended, \`${form}\`: times faster than the fastest peer`,
+    least: 1.5,
+    ratio: all => all.best('contended')?.value / all.value('contended', `rxpool/${form}`),
+  })),
+  ...['nanos', 'cold'].map(metric => ({
+    title: `Deep queue, 20,000${metric === 'cold' ? ', first time' : ''}: times faster than the fastest peer`,
+    least: 5,
+    ratio: all =>
+      all.best('deep-queue', metric, '20,000')?.value /
+      all.value('deep-queue', 'rxpool/acquire', metric, '20,000'),
+  })),
+  ...['20,000', '1,000,000'].map(variant => ({
+    title: `Deep queue, ${variant}: bytes per waiter`,
+    most: 500,
+    ratio: all => all.value('deep-queue', 'rxpool/acquire', 'bytes', variant),
+  })),
+  {
+    title: 'Deep queue: time per waiter at 1,000,000, times that at 20,000',
+    most: 2,
+    ratio: all =>
+      all.value('deep-queue', 'rxpool/acquire', 'nanos', '1,000,000') /
+      all.value('deep-queue', 'rxpool/acquire', 'nanos', '20,000'),
+  },
+  {
+    title:
+      'Mass cancel: time per waiter at 1,000,000, times that at 20,000 (linear, but for the caches)',
+    most: 4,
+    ratio: all =>
+      all.value('mass-cancel', 'rxpool/acquire', 'nanos', '1,000,000') /
+      all.value('mass-cancel', 'rxpool/acquire', 'nanos', '20,000'),
+  },
+  ...['1 on events', '1 on state'].map(variant => ({
+    title: `Watched, ${variant}: times the cycle that nobody watches`,
+    most: 2,
+    ratio: all =>
+      all.value('listeners', 'rxpool/acquire, unsubscribe', 'nanos', variant) /
+      all.value('listeners', 'rxpool/acquire, unsubscribe', 'nanos', 'nobody'),
+  })),
+  ...[
+    ['waiters', 1],
+    ['resources', 1],
+    ['nothing', 0],
+  ].map(([metric, most]) => ({
+    title: `Timers pending: ${metric}`,
+    most,
+    ratio: all => all.value('timers', 'rxpool/acquire', metric),
+  })),
+];
+
+/** Rows for those goals whose scenarios were run. */
+export function judge(results) {
+  return goals.flatMap(({ title, most, least, ratio }) => {
+    const value = ratio(results);
+    if (value === undefined || Number.isNaN(value)) return [];
+    const met = most === undefined ? value >= least : value <= most;
+    return [{ title, value, limit: most === undefined ? `≥ ${least}` : `≤ ${most}`, met }];
+  });
+}
+
+/** Every figure in which a peer is better than one of ours. */
+export function defeats(scenarios, results) {
+  const found = [];
+  for (const [name, scenario] of scenarios) {
+    for (const [variant, outcomes] of results.results.get(name) ?? []) {
+      for (const [metric, unit] of Object.entries(scenario.units)) {
+        const best = results.best(name, metric, variant);
+        if (best === undefined) continue;
+        for (const entry of outcomes.keys()) {
+          const value = results.value(name, entry, metric, variant);
+          if (!isOurs(entry) || value === undefined || best.value >= value) continue;
+          found.push({ name, variant, unit, entry, value, best });
+        }
+      }
+    }
+  }
+  return found;
+}
