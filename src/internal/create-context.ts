@@ -1,29 +1,51 @@
 import type { SchedulerLike } from 'rxjs';
 import type { CreateContext } from '../options.js';
 
-/** What the pool's own helpers may know of a create beside its public context. */
-interface Behind {
-  readonly scheduler: SchedulerLike;
-  /** Answers whether the create is still awaited. */
-  readonly attemptFailed: (error: unknown) => boolean;
-}
+/** What one call of `create` is told, and what the pool's own helpers may know of it beside. */
+export class CreationContext implements CreateContext {
+  readonly pool: string;
+  readonly #scheduler: SchedulerLike;
+  readonly #attemptFailed: (error: unknown) => boolean;
+  #controller: AbortController | undefined = undefined;
+  #aborted: { readonly reason: unknown } | undefined = undefined;
 
-/** Kept beside the context, so that a user's hook sees only what is public. */
-const behind = new WeakMap<CreateContext, Behind>();
+  /** `attemptFailed` answers whether the create is still awaited. */
+  constructor(
+    pool: string,
+    scheduler: SchedulerLike,
+    attemptFailed: (error: unknown) => boolean,
+  ) {
+    this.pool = pool;
+    this.#scheduler = scheduler;
+    this.#attemptFailed = attemptFailed;
+  }
 
-export function openContext(
-  pool: string,
-  controller: AbortController,
-  scheduler: SchedulerLike,
-  attemptFailed: (error: unknown) => boolean,
-): CreateContext {
-  const context: CreateContext = { signal: controller.signal, pool };
-  behind.set(context, { scheduler, attemptFailed });
-  return context;
+  /** Made when it is asked for: a controller costs more than all else that the pool does for a create. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  abort(reason: unknown): void {
+    if (this.#aborted !== undefined) return;
+    this.#aborted = { reason };
+    this.#controller?.abort(reason);
+  }
+
+  static schedulerOf(context: CreateContext | undefined): SchedulerLike | undefined {
+    return context instanceof CreationContext ? context.#scheduler : undefined;
+  }
+
+  static attemptFailed(context: CreateContext | undefined, error: unknown): boolean {
+    return context instanceof CreationContext ? context.#attemptFailed(error) : true;
+  }
 }
 
 export function schedulerOf(context: CreateContext | undefined): SchedulerLike | undefined {
-  return context === undefined ? undefined : behind.get(context)?.scheduler;
+  return CreationContext.schedulerOf(context);
 }
 
 /**
@@ -31,6 +53,5 @@ export function schedulerOf(context: CreateContext | undefined): SchedulerLike |
  * the create has settled: what failed then is the resource itself, and nobody waits for another.
  */
 export function reportAttempt(context: CreateContext | undefined, error: unknown): boolean {
-  const known = context === undefined ? undefined : behind.get(context);
-  return known === undefined || known.attemptFailed(error);
+  return CreationContext.attemptFailed(context, error);
 }

@@ -9,7 +9,7 @@ import {
   type AcquirePhase,
 } from '../errors.js';
 import type { DestroyReason, RejectReason } from '../events.js';
-import type { Lease, LeaseHandle } from '../lease.js';
+import type { Lease } from '../lease.js';
 import { checkSize, type AcquireOptions, type ResolvedOptions } from '../options.js';
 import type { Permit } from '../permits.js';
 import type { ResourceInfo } from '../resource-info.js';
@@ -21,6 +21,7 @@ import { FillPause } from './fill-pause.js';
 import { Housekeeping } from './housekeeping.js';
 import { Inventory } from './inventory.js';
 import { Journal } from './journal.js';
+import type { LeaseHandle } from './lease-handle.js';
 import { Leasing } from './leasing.js';
 import { giveBack, PermitDesk, type PermitAsk, type PermitAsker } from './permit-desk.js';
 import { freeSlots, liveSize, missingResources, unservedWaiters } from './policy.js';
@@ -414,14 +415,21 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, TurnOwne
     const request =
       this.journal.waiting > 0 && this.#mayServe() ? this.#firstWaiter(now) : undefined;
     if (request === undefined) {
-      this.#inventory.shelve(slot);
-      if (slot.place < 0) this.housekeeping.plan(slot, now);
-    } else if (this.#inventory.needsCheck(slot, now)) {
+      this.#shelve(slot, now);
+    } else if (!this.#inventory.needsCheck(slot, now)) {
+      this.#grant(slot, request, now);
+    } else if (this.journal.waiting > this.#workshop.checking) {
       this.#workshop.check(slot, now);
     } else {
-      this.#grant(slot, request, now);
+      // Those who wait are served by checks in flight.
+      this.#shelve(slot, now);
     }
     if (slot.settled !== undefined) slot.free();
+  }
+
+  #shelve(slot: Slot<T>, now: number): void {
+    this.#inventory.shelve(slot);
+    if (slot.place < 0) this.housekeeping.plan(slot, now);
   }
 
   /** Why a slot that is free must go, if it must. */
@@ -835,7 +843,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, TurnOwne
     for (const { status, task } of [...this.#inventory.slots.values()]) {
       if (status !== 'creating') continue;
       kept += 1;
-      if (kept > keep) task?.controller?.abort(new PoolClosedError(this.name, this.state));
+      if (kept > keep) task?.context?.abort(new PoolClosedError(this.name, this.state));
     }
   }
 

@@ -1,5 +1,5 @@
-import type { LeaseHandle } from '../lease.js';
 import type { Deadline } from './agenda.js';
+import type { LeaseHandle } from './lease-handle.js';
 
 /** Told when a lease is held for too long. */
 export interface LeaseWatcher<T> {

@@ -1,10 +1,10 @@
 import { LeaseRevokedError } from '../errors.js';
 import type { ReleaseReason } from '../events.js';
-import { LeaseHandle, type LeaseOwner } from '../lease.js';
 import type { AcquireOptions } from '../options.js';
 import type { ResourceInfo } from '../resource-info.js';
 import type { PoolState } from '../state.js';
 import type { Inventory } from './inventory.js';
+import { LeaseHandle, type LeaseOwner } from './lease-handle.js';
 import { LeaseWatch, type LeaseWatcher } from './lease-watch.js';
 import { deferred, type Slot } from './slot.js';
 import type { Timetable } from './timetable.js';

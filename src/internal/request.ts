@@ -1,8 +1,9 @@
 import type { Subscriber } from 'rxjs';
 import type { AcquireAbortedError } from '../errors.js';
-import type { Lease, LeaseHandle } from '../lease.js';
+import type { Lease } from '../lease.js';
 import type { AcquireOptions } from '../options.js';
 import type { Delay } from './delays.js';
+import type { LeaseHandle } from './lease-handle.js';
 import type { Linked } from './linked-list.js';
 import type { Delivery } from './turns.js';
 import type { Lane } from './wait-queue.js';

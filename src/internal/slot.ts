@@ -1,9 +1,9 @@
 import type { Subscription } from 'rxjs';
 import type { DestroyReason } from '../events.js';
-import type { LeaseHandle } from '../lease.js';
 import type { Permit } from '../permits.js';
 import type { ResourceStatus } from '../resource-info.js';
 import type { Deadline } from './agenda.js';
+import type { LeaseHandle } from './lease-handle.js';
 import type { LeaseWatch } from './lease-watch.js';
 import type { Linked } from './linked-list.js';
 import type { Prefill } from './prefill.js';

@@ -1,6 +1,7 @@
 import { isObservable, Subscription, type Observable } from 'rxjs';
 import type { HookName } from '../errors.js';
 import type { Deadline } from './agenda.js';
+import type { CreationContext } from './create-context.js';
 import { reportError } from './report.js';
 import type { Slot } from './slot.js';
 import { isThenable } from './thenable.js';
@@ -34,7 +35,7 @@ export class Task<T> implements Deadline {
   /** What an Observable hook is subscribed by. */
   source: Subscription | undefined = undefined;
   /** Tells a `create` that nobody waits for it any more. */
-  controller: AbortController | undefined = undefined;
+  context: CreationContext | undefined = undefined;
   /** A `validate` that a waiter counts on. */
   forBorrow = false;
   /** A `validate` that is followed by `reset`. */

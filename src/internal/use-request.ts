@@ -1,6 +1,7 @@
 import { isObservable, Observable, type Subscriber } from 'rxjs';
-import type { Lease, LeaseHolder } from '../lease.js';
+import type { Lease } from '../lease.js';
 import type { AcquireOptions } from '../options.js';
+import type { LeaseHolder } from './lease-handle.js';
 import { reportError } from './report.js';
 import { Request, type RequestOwner } from './request.js';
 import { isThenable } from './thenable.js';
@@ -80,15 +81,10 @@ export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
   /** Leaves in flight. The work stops first: what it still does with the resource must not run into the reset. */
   #leave(): void {
     this.unlisten();
-    this.#stop();
-    this.lease?.unsubscribe();
-  }
-
-  #stop(): void {
     try {
       this.#work?.unsubscribe();
-    } catch (error) {
-      reportError(error);
+    } finally {
+      this.lease?.unsubscribe();
     }
   }
 
@@ -158,7 +154,11 @@ export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
   /** The work's own finalizers run first: nothing of it touches a resource that is somebody else's. */
   #giveBack(): void {
     this.unlisten();
-    this.#stop();
+    try {
+      this.#work?.unsubscribe();
+    } catch (error) {
+      reportError(error);
+    }
     if (this.lease === undefined) return;
     this.lease.holder = undefined;
     void this.lease.release();

@@ -3,7 +3,7 @@ import { HookTimeoutError } from '../errors.js';
 import type { DestroyReason } from '../events.js';
 import type { Permit } from '../permits.js';
 import type { Runner } from './context.js';
-import { openContext } from './create-context.js';
+import { CreationContext } from './create-context.js';
 import type { Inventory } from './inventory.js';
 import { giveBack, type PermitAsk } from './permit-desk.js';
 import { expiryOf, isEviction } from './policy.js';
@@ -67,15 +67,14 @@ export class Workshop<T> implements TaskOwner<T> {
     journal.record('creating', now, { id: slot.id });
     journal.commit();
     const task = new Task('create', slot, now, this);
-    const controller = new AbortController();
-    task.controller = controller;
     slot.creation = task;
     const { create, createTimeoutMillis, scheduler, name } = options;
-    const context = openContext(name, controller, scheduler, error => {
+    const context = new CreationContext(name, scheduler, error => {
       const awaited = task.running && !task.late;
       if (awaited) this.#owner.attemptFailed(error);
       return awaited;
     });
+    task.context = context;
     this.#run(task, createTimeoutMillis, () => this.#detached(() => create(context)));
   }
 
@@ -190,7 +189,7 @@ export class Workshop<T> implements TaskOwner<T> {
     else if (task.hook === 'destroy') task.running = false;
     else task.giveUp();
     this.#ended(task, true, error, now);
-    task.controller?.abort(error);
+    task.context?.abort(error);
   }
 
   #run(task: Task<T>, limitMillis: number, call: () => unknown): void {
@@ -235,6 +234,8 @@ export class Workshop<T> implements TaskOwner<T> {
       return;
     }
     slot.resource = value as T;
+    // Only what still has a source to close is kept for as long as the resource lives.
+    if (task.source === undefined) slot.creation = undefined;
     slot.createdAt = now;
     slot.idleSince = now;
     slot.lastUsedAt = now;
