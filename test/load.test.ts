@@ -1,9 +1,22 @@
-import { from, map, mergeMap, timer } from 'rxjs';
+import { defer, from, map, mergeMap, type Observable, of, throwError, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { createPool, type Lease, type PoolOptions } from '../src/index.js';
+import {
+  createPool,
+  type Lease,
+  type Permit,
+  type PermitSource,
+  type PoolOptions,
+} from '../src/index.js';
 import { assertInvariants, assertQuiescent } from '../src/testing/index.js';
 import { collectGarbage, heapBytes } from './garbage.js';
-import { borrow, microtasks, outcomeOf, record, SteppedScheduler } from './virtual-pool.js';
+import {
+  borrow,
+  type Borrower,
+  microtasks,
+  outcomeOf,
+  record,
+  SteppedScheduler,
+} from './virtual-pool.js';
 
 /** Runs of the random tests: `LOAD_SEEDS=100000 npx vitest run test/load.test.ts` soaks for an hour or so. */
 const seeds = Number(process.env['LOAD_SEEDS'] ?? 1000);
@@ -92,7 +105,7 @@ class HarshFactory {
       destroy: (unit, reason) => {
         unit.ends += 1;
         if (unit.ends > 1) this.wrongs.push(`${unit.number} destroyed twice`);
-        if (reason !== 'revoked') this.#mustBeFree(unit, 'destroyed');
+        if (reason !== 'revoked') this.#mustBeFree(unit, `destroyed (${reason})`);
         const fails = this.#dice.chance(this.#failing.destroy);
         return this.#soon(() => {
           this.live -= 1;
@@ -114,7 +127,7 @@ class HarshFactory {
 
 /** Holds what it borrows until told otherwise, and notices a unit that somebody else holds too. */
 class Holders {
-  readonly held = new Set<Lease<Unit>>();
+  readonly #held = new Map<Lease<Unit>, Unit>();
   readonly #factory: HarshFactory;
 
   constructor(factory: HarshFactory) {
@@ -126,22 +139,62 @@ class Holders {
     unit.holders += 1;
     if (unit.holders > 1) this.#factory.wrongs.push(`${unit.number} lent twice`);
     if (unit.ends > 0) this.#factory.wrongs.push(`${unit.number} lent after its end`);
-    this.held.add(lease);
-    lease.signal.addEventListener('abort', () => {
-      unit.holders -= 1;
-      this.held.delete(lease);
+    this.#held.set(lease, unit);
+    lease.signal.addEventListener('abort', () => this.#forget(lease));
+  }
+
+  /** Does something with one of its leases, if it has one. */
+  withOne(dice: Dice, deed: (lease: Lease<Unit>) => void): void {
+    const lease = [...this.#held.keys()][dice.between(0, this.#held.size - 1)];
+    if (lease !== undefined) deed(lease);
+  }
+
+  /** Ends the lease, unless the pool has done so and is about to say it. */
+  end(lease: Lease<Unit>, how: (lease: Lease<Unit>) => void): void {
+    this.#forget(lease);
+    if (!lease.released) how(lease);
+  }
+
+  releaseAll(): void {
+    for (const lease of this.#held.keys()) this.end(lease, ended => void ended.release());
+  }
+
+  #forget(lease: Lease<Unit>): void {
+    const unit = this.#held.get(lease);
+    if (unit === undefined) return;
+    unit.holders -= 1;
+    this.#held.delete(lease);
+  }
+}
+
+/** A budget that gives at once, later or not at all, and knows what is out. */
+class MoodyBudget implements PermitSource {
+  out = 0;
+  generous = false;
+  readonly #time: SteppedScheduler;
+  readonly #dice: Dice;
+
+  constructor(time: SteppedScheduler, dice: Dice) {
+    this.#time = time;
+    this.#dice = dice;
+  }
+
+  acquire(): Observable<Permit> {
+    return defer(() => {
+      const mood = this.generous ? 0 : this.#dice.next();
+      if (mood > 0.9) return throwError(() => new Error('denied'));
+      const millis = mood > 0.4 ? this.#dice.between(0, 10) : 0;
+      return (millis === 0 ? of(0) : timer(millis, this.#time)).pipe(map(() => this.#permit()));
     });
   }
 
-  /** One that is held, by chance. */
-  pick(dice: Dice): Lease<Unit> | undefined {
-    return [...this.held][dice.between(0, this.held.size - 1)];
-  }
-
-  end(lease: Lease<Unit>, how: (lease: Lease<Unit>) => void): void {
-    lease.resource.holders -= 1;
-    this.held.delete(lease);
-    how(lease);
+  #permit(): Permit {
+    this.out += 1;
+    return {
+      release: () => {
+        this.out -= 1;
+      },
+    };
   }
 }
 
@@ -330,7 +383,7 @@ describe('random use', { timeout: 3_600_000 }, () => {
         holders.take(lease);
         time.schedule(
           () => {
-            if (!lease.released) holders.end(lease, ended => void ended.release());
+            holders.end(lease, ended => void ended.release());
           },
           dice.between(0, 800),
         );
@@ -408,27 +461,25 @@ describe('random use', { timeout: 3_600_000 }, () => {
           );
         }
       } else if (deed < 0.85) {
-        const lease = holders.pick(dice);
-        if (lease !== undefined) {
-          const fate = dice.next();
+        const fate = dice.next();
+        holders.withOne(dice, lease => {
           holders.end(lease, ended => {
             if (fate < 0.9) void ended.release();
             else if (fate < 0.95)
               void ended.destroy(dice.chance(0.5) ? new Error('bad') : undefined);
             else {
-              const unit = ended.detach();
-              unit.ends += 1;
+              ended.detach().ends += 1;
               detached += 1;
             }
           });
-        }
+        });
       } else if (deed < 0.95) {
         time.advance(dice.between(0, 15));
       } else {
         void pool.evict();
       }
     }
-    for (const lease of holders.held) holders.end(lease, ended => void ended.release());
+    holders.releaseAll();
     closed ??= outcomeOf(pool.close());
     time.advance(100_000);
     await microtasks();
@@ -450,5 +501,195 @@ describe('random use', { timeout: 3_600_000 }, () => {
 
   it("LS-06: the same mix as PUD's stress test, closed at a random time, holds for every seed", async () => {
     for (let seed = 1; seed <= seeds; seed += 1) await runStress(seed);
+  });
+
+  /** Every method at random, from outside and from inside callbacks and hooks, under a budget that gives, waits and denies. */
+  async function runEverything(seed: number): Promise<void> {
+    const dice = new Dice(seed);
+    const time = new SteppedScheduler();
+    const factory = new HarshFactory(
+      time,
+      dice,
+      { create: 0.15, validate: 0.15, destroy: 0.1 },
+      dice.chance(0.3) ? 0 : 10,
+    );
+    const budget = new MoodyBudget(time, dice);
+    const holders = new Holders(factory);
+    const waiting = new Set<Borrower<Unit>>();
+    let detached = 0;
+    /** How much may still be done from inside callbacks: else one deed could lead to another for ever. */
+    let nested = 0;
+
+    const inside = (): void => {
+      if (nested > 0 && dice.chance(0.15)) {
+        nested -= 1;
+        act();
+      }
+    };
+    const take = (lease: Lease<Unit>): void => {
+      if (lease.released) return;
+      holders.take(lease);
+      inside();
+    };
+    const { create, validate, reset, destroy } = factory.hooks;
+    const pool = createPool<Unit>({
+      create: context => {
+        inside();
+        return create(context);
+      },
+      validate: unit => {
+        inside();
+        return validate!(unit);
+      },
+      reset: unit => {
+        inside();
+        return reset!(unit);
+      },
+      destroy: (unit, reason) => {
+        inside();
+        return destroy!(unit, reason);
+      },
+      min: dice.between(0, 2),
+      max: dice.between(2, 4),
+      minIdle: dice.between(0, 1),
+      createConcurrency: dice.chance(0.3) ? dice.between(1, 2) : Infinity,
+      maxWaiting: dice.chance(0.2) ? dice.between(0, 3) : Infinity,
+      maxUses: dice.chance(0.2) ? dice.between(1, 5) : Infinity,
+      idleTimeoutMillis: dice.between(5, 50),
+      maxLifetimeMillis: dice.chance(0.3) ? dice.between(20, 100) : Infinity,
+      maxLeaseMillis: dice.chance(0.3) ? dice.between(20, 60) : Infinity,
+      acquireTimeoutMillis: dice.between(5, 100),
+      createTimeoutMillis: dice.between(5, 20),
+      validateTimeoutMillis: dice.between(5, 20),
+      resetTimeoutMillis: dice.between(5, 20),
+      destroyTimeoutMillis: dice.between(5, 20),
+      validateOnReturn: dice.chance(0.3),
+      validateIdleEveryMillis: dice.chance(0.3) ? dice.between(5, 30) : Infinity,
+      onCancel: dice.chance(0.2) ? 'destroy' : 'release',
+      permits: dice.chance(0.4) ? budget : undefined,
+      scheduler: time,
+    });
+    const recorded = record(pool);
+    pool.stats$.subscribe(inside);
+
+    const ignore = (): void => undefined;
+    const deeds: readonly (readonly [number, () => void])[] = [
+      [
+        30,
+        () => {
+          const request: { borrower?: Borrower<Unit> } = {};
+          request.borrower = borrow(pool, { priority: dice.between(0, 1) }, lease => {
+            // It has what it waited for, and must not be left behind the holder's back.
+            if (request.borrower !== undefined) waiting.delete(request.borrower);
+            take(lease);
+          });
+          if (request.borrower.waits) waiting.add(request.borrower);
+        },
+      ],
+      [5, () => void pool.lease().then(take, ignore)],
+      [5, () => pool.use(() => timer(dice.between(0, 10), time)).subscribe({ error: ignore })],
+      [
+        5,
+        () => {
+          const lease = pool.tryAcquire();
+          if (lease !== undefined) take(lease);
+        },
+      ],
+      [30, () => holders.withOne(dice, lease => holders.end(lease, ended => void ended.release()))],
+      [
+        4,
+        () =>
+          holders.withOne(dice, lease =>
+            holders.end(lease, ended => void ended.destroy(new Error('bad'))),
+          ),
+      ],
+      [
+        2,
+        () =>
+          holders.withOne(dice, lease =>
+            holders.end(lease, ended => {
+              ended.detach().ends += 1;
+              detached += 1;
+            }),
+          ),
+      ],
+      [
+        8,
+        () => {
+          for (const borrower of waiting) {
+            if (borrower.waits) borrower.leave();
+            waiting.delete(borrower);
+            return;
+          }
+        },
+      ],
+      [2, () => holders.withOne(dice, lease => lease.touch())],
+      [2, () => void pool.evict()],
+      [1, () => void pool.recycle()],
+      [2, () => pool.resize({ min: dice.between(0, 1), max: dice.between(1, 5) })],
+      [1, () => pool.pause()],
+      [4, () => pool.resume()],
+      [2, () => void pool.prefill(dice.between(0, 4)).catch(ignore)],
+      [1, () => void pool.healthCheck()],
+      [1, () => void pool.resources()],
+    ];
+    const weights = deeds.reduce((sum, [weight]) => sum + weight, 0);
+    function act(): void {
+      let left = dice.next() * weights;
+      for (const [weight, deed] of deeds) {
+        left -= weight;
+        if (left < 0) {
+          deed();
+          return;
+        }
+      }
+    }
+
+    for (let step = 0; step < 100; step += 1) {
+      nested = 3;
+      act();
+      if (dice.chance(0.15)) time.advance(dice.between(0, 15));
+      if (dice.chance(0.1)) await Promise.resolve();
+    }
+    nested = 0;
+    budget.generous = true;
+    await microtasks();
+    holders.releaseAll();
+    pool.resume();
+    const closed = outcomeOf(pool.close({ waiters: dice.chance(0.5) ? 'serve' : 'reject' }));
+    await microtasks();
+    for (let round = 0; round < 50 && !closed.settled; round += 1) {
+      time.advance(100);
+      await microtasks();
+      holders.releaseAll();
+    }
+    time.advance(1000);
+    await microtasks();
+    expect({ seed, wrongs: factory.wrongs }).toStrictEqual({ seed, wrongs: [] });
+    expect({ seed, settled: closed.settled, ...pool.state }).toMatchObject({
+      seed,
+      settled: true,
+      lifecycle: 'closed',
+      size: 0,
+      creating: 0,
+      waiting: 0,
+    });
+    assertQuiescent(pool);
+    assertInvariants(pool, recorded);
+    const ends = factory.units.filter(unit => unit.ends !== 1);
+    const { out } = budget;
+    expect({ seed, ends, out, pending: time.pending, live: factory.live - detached }).toStrictEqual(
+      {
+        seed,
+        ends: [],
+        out: 0,
+        pending: 0,
+        live: 0,
+      },
+    );
+  }
+
+  it('every method at random, also from inside callbacks and hooks, loses and leaves nothing', async () => {
+    for (let seed = 1; seed <= seeds / 2; seed += 1) await runEverything(seed);
   });
 });
