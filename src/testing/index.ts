@@ -26,3 +26,25 @@ export {
   type GatesOptions,
   type SettleStyle,
 } from './gates.js';
+export {
+  countMarbles,
+  eventLetters,
+  eventMarbles,
+  marblePool,
+  marbleResource,
+  stateMarbles,
+  type Diagrams,
+  type MarbleDiagrams,
+  type MarbleHooks,
+  type MarblePoolOptions,
+  type MarbleTest,
+  type StateCount,
+} from './marbles.js';
+export {
+  flaky,
+  type FlakyHooks,
+  type FlakyOptions,
+  type FlakyProfile,
+  type SteadyHooks,
+} from './flaky.js';
+export { seededRandom } from './random.js';
