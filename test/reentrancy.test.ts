@@ -1,4 +1,4 @@
-import { config, finalize, NEVER, type Observable, Subject, type Subscription } from 'rxjs';
+import { config, finalize, NEVER, Observable, Subject, type Subscription, throwError } from 'rxjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   createPool,
@@ -682,6 +682,129 @@ describe('what others throw', () => {
     await reports();
     expect(errors.map(error => String(error)).some(text => text.includes('order'))).toBe(true);
     expect(errors.map(error => String(error)).some(text => text.includes('teardown'))).toBe(true);
+  });
+});
+
+describe('what hooks give', () => {
+  const bad = new Error('bad');
+  const thenable = (
+    then: (resolve: (value?: unknown) => void, reject: (error: unknown) => void) => void,
+  ) => ({ then }) as unknown as PromiseLike<never>;
+
+  const failing: readonly (readonly [string, () => unknown])[] = [
+    [
+      'throws',
+      () => {
+        throw bad;
+      },
+    ],
+    ['rejects', () => Promise.reject(bad)],
+    ['errors', () => throwError(() => bad)],
+    [
+      'gives an Observable that throws when subscribed',
+      () =>
+        new Observable(() => {
+          throw bad;
+        }),
+    ],
+    [
+      'gives a thenable that rejects twice',
+      () =>
+        thenable((_, reject) => {
+          reject(bad);
+          reject(new Error('again'));
+        }),
+    ],
+    [
+      'gives a thenable that throws',
+      () =>
+        thenable(() => {
+          throw bad;
+        }),
+    ],
+    [
+      'gives an object whose then cannot be read',
+      () => ({
+        get then() {
+          throw bad;
+        },
+      }),
+    ],
+  ];
+
+  it.each(
+    (['create', 'validate', 'reset', 'destroy'] as const).flatMap(hook =>
+      failing.map(([name, fail]) => ({ hook, name, fail })),
+    ),
+  )('a $hook that $name is one failure with that error', async ({ hook, fail }) => {
+    const unhandled = unhandledErrors();
+    const pool = createPool<Thing>({
+      create: () => ({ number: 1, ended: 0 }),
+      max: 1,
+      scheduler: new SteppedScheduler(),
+      [hook]: fail,
+    });
+    const { events } = record(pool);
+    const first = borrow(pool);
+    await microtasks();
+    if (hook === 'destroy') void first.lease.destroy();
+    else if (hook !== 'create') first.leave();
+    await microtasks();
+    if (hook === 'validate') borrow(pool).leave();
+    await microtasks();
+    const failures = eventsOf(events, `${hook}Failed`);
+    expect(failures).toMatchObject([{ error: bad }]);
+    expect(pool.state).toMatchObject({ leased: 0, creating: 0, validating: 0, resetting: 0 });
+    expect(pool.state.destroying).toBe(0);
+    await reports();
+    expect(unhandled).toStrictEqual([]);
+  });
+
+  it('create and validate take the first value, reset and destroy are done on completion', () => {
+    const gates = {
+      validate: new Subject<boolean>(),
+      reset: new Subject(),
+      destroy: new Subject(),
+    };
+    const source = new Subject<Thing>();
+    const { pool } = virtualPool({
+      max: 1,
+      create: () => source,
+      validate: () => gates.validate,
+      reset: () => gates.reset,
+      destroy: () => gates.destroy,
+    });
+    const first = borrow(pool);
+    source.next({ number: 1, ended: 0 });
+    source.next({ number: 2, ended: 0 });
+    expect(first.lease.resource.number).toBe(1);
+    first.leave();
+    gates.reset.next('half done');
+    expect(pool.state.resetting).toBe(1);
+    gates.reset.complete();
+    expect(pool.state.idle).toBe(1);
+    const second = borrow(pool);
+    gates.validate.next(true);
+    expect(second.leases).toHaveLength(1);
+    expect(gates.validate.observed).toBe(false);
+    void second.lease.destroy();
+    gates.destroy.next('half done');
+    expect(pool.state.destroying).toBe(1);
+    gates.destroy.complete();
+    expect(pool.state.size).toBe(0);
+    expect(source.observed).toBe(false);
+  });
+
+  it('a resource that create gives twice is two slots', () => {
+    const shared = { number: 1, ended: 0 };
+    const pool = createPool({ create: () => shared, max: 2 });
+    const first = borrow(pool);
+    const second = borrow(pool);
+    expect(first.lease.resource).toBe(second.lease.resource);
+    expect(first.lease.info.id).not.toBe(second.lease.info.id);
+    void first.lease.destroy();
+    expect(second.lease.released).toBe(false);
+    expect(pool.state).toMatchObject({ size: 1, leased: 1 });
   });
 });
 

@@ -1,6 +1,7 @@
 import {
   BehaviorSubject,
   defer,
+  finalize,
   NEVER,
   Observable,
   of,
@@ -19,6 +20,7 @@ import {
 } from '../src/index.js';
 import {
   borrow,
+  type Borrower,
   eventsOf,
   microtasks,
   outcomeOf,
@@ -818,6 +820,24 @@ describe('permits', () => {
     expect(waiter.leases).toHaveLength(1);
     expect(permits.asks).toHaveLength(0);
     expect(permits.released).toBe(0);
+  });
+
+  it('a withdrawal whose teardown acquires leaves that request no worse off', () => {
+    const inside: Borrower<Thing>[] = [];
+    let asked = 0;
+    const { pool } = virtualPool({
+      permits: {
+        acquire: () => {
+          asked += 1;
+          if (asked > 1) return of({ release: () => undefined });
+          return NEVER.pipe(finalize(() => inside.push(borrow(pool))));
+        },
+      },
+    });
+    borrow(pool).leave();
+    expect(inside).toHaveLength(1);
+    expect(inside[0]!.leases).toHaveLength(1);
+    expect(pool.state).toMatchObject({ leased: 1, waiting: 0 });
   });
 
   it('a denial fails the oldest waiter, with the error of the budget as its cause', () => {
