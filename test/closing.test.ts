@@ -243,6 +243,38 @@ describe('closing while leases are out', () => {
     expect(signal?.aborted).toBe(false);
   });
 
+  it('SD-04: a drain destroys the idle resources that its last waiter did not need', async () => {
+    const { pool, time, ended } = virtualPool({ max: 2, min: 1 }, { validate: 10 });
+    time.advanceTo(0);
+    warm(pool, 2);
+    const waiter = borrow(pool);
+    expect(pool.state).toMatchObject({ idle: 1, validating: 1, waiting: 1 });
+    const closed = outcomeOf(pool.close({ waiters: 'serve' }));
+    time.advanceTo(10);
+    expect(waiter.leases).toHaveLength(1);
+    expect(pool.state).toMatchObject({ idle: 0, leased: 1 });
+    waiter.leave();
+    await microtasks();
+    expect(closed).toMatchObject({ settled: true, error: undefined });
+    expect(ended).toHaveLength(2);
+  });
+
+  it('SD-04: a drain whose last waiter leaves or times out ends as well', async () => {
+    for (const how of ['leave', 'time out'] as const) {
+      const { pool, time } = virtualPool(
+        { max: 2, acquireTimeoutMillis: 5 },
+        { validate: 10, destroy: 3 },
+      );
+      warm(pool, 2);
+      const waiter = borrow(pool);
+      const closed = outcomeOf(pool.close({ waiters: 'serve' }));
+      if (how === 'leave') waiter.leave();
+      time.advanceTo(100);
+      await microtasks();
+      expect({ how, ...closed }).toMatchObject({ how, settled: true, error: undefined });
+    }
+  });
+
   it('SD-04: a drain makes another resource for a waiter whose holder destroys its own', async () => {
     const { pool } = virtualPool({ max: 1 });
     const holder = borrow(pool);
