@@ -165,18 +165,19 @@ export interface Rule {
 }
 
 const isWhole: Check = value => Number.isInteger(value);
-const isDuration: Check = value =>
-  value === Infinity || (isWhole(value) && (value as number) > 0);
+const isDuration: Check = value => value === Infinity || (isWhole(value) && (value as number) > 0);
 
 const hook: Rule = { check: value => typeof value === 'function', expected: 'must be a function' };
-const flag: Rule = { check: value => typeof value === 'boolean', expected: 'must be true or false' };
+const flag: Rule = {
+  check: value => typeof value === 'boolean',
+  expected: 'must be true or false',
+};
 export const duration: Rule = {
   check: isDuration,
   expected: 'must be a whole number of milliseconds above 0, or Infinity for off',
 };
 export const countOrMore = (least: number, finite: boolean): Rule => ({
-  check: value =>
-    (isWhole(value) && (value as number) >= least) || (!finite && value === Infinity),
+  check: value => (isWhole(value) && (value as number) >= least) || (!finite && value === Infinity),
   expected: `must be a whole number from ${least}${finite ? '' : ', or Infinity'}`,
 });
 const oneOf = (...words: readonly string[]): Rule => ({

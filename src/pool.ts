@@ -173,7 +173,7 @@ class ResourcePool<T> implements Pool<T> {
       }
       return this.#engine.prefill(target);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 
@@ -220,7 +220,7 @@ class ResourcePool<T> implements Pool<T> {
         given.force ?? false,
       );
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 

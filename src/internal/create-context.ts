@@ -10,11 +10,7 @@ export class CreationContext implements CreateContext {
   #aborted: { readonly reason: unknown } | undefined = undefined;
 
   /** `attemptFailed` answers whether the create is still awaited. */
-  constructor(
-    pool: string,
-    scheduler: SchedulerLike,
-    attemptFailed: (error: unknown) => boolean,
-  ) {
+  constructor(pool: string, scheduler: SchedulerLike, attemptFailed: (error: unknown) => boolean) {
     this.pool = pool;
     this.#scheduler = scheduler;
     this.#attemptFailed = attemptFailed;

@@ -14,6 +14,7 @@ import { checkSize, type AcquireOptions, type ResolvedOptions } from '../options
 import type { Permit } from '../permits.js';
 import type { ResourceInfo } from '../resource-info.js';
 import type { PoolState } from '../state.js';
+import { AbortWatch } from './abort-watch.js';
 import { callerStack } from './caller-stack.js';
 import { Closing, type Closer } from './closing.js';
 import { currentContext } from './context.js';
@@ -39,10 +40,13 @@ import { Workshop, type WorkshopOwner } from './workshop.js';
  * Matches requests with resources. Every entry is a turn: the books change at once, nothing of anybody else's runs
  * between a slot changing hands and its owner being set, and each entry ends by doing whatever became possible.
  */
-export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, TurnOwner, WorkshopOwner<T> {
+export class Engine<T>
+  implements Closer, PermitAsker, RequestOwner<T>, TurnOwner, WorkshopOwner<T>
+{
   readonly name: string;
   readonly journal: Journal<T>;
   readonly totals: Totals = new Totals();
+  readonly aborts: AbortWatch = new AbortWatch();
   readonly leasing: Leasing<T>;
   readonly housekeeping: Housekeeping<T>;
   readonly #options: ResolvedOptions<T>;
@@ -167,7 +171,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, TurnOwne
         const error = new WaitingLimitError(this.name, this.state, this.#options.maxWaiting);
         this.#refuse(request, 'waitingLimit', error, now);
       } else {
-        this.#enqueue(request, now);
+        this.#enqueue(request);
       }
     }
     this.#turns.leave(outermost, now);
@@ -237,7 +241,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, TurnOwne
     this.#turns.later(request);
   }
 
-  #enqueue(request: Request<T>, now: number): void {
+  #enqueue(request: Request<T>): void {
     const { journal, totals } = this;
     const { options } = request;
     journal.waiting += 1;
@@ -306,9 +310,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, TurnOwne
 
   /** The resource that a newcomer may have at once: nobody waits, and it needs neither a check nor an end. */
   #lendable(now: number): Slot<T> | undefined {
-    return this.journal.waiting === 0 && this.#isRunning()
-      ? this.#inventory.ready(now)
-      : undefined;
+    return this.journal.waiting === 0 && this.#isRunning() ? this.#inventory.ready(now) : undefined;
   }
 
   /** As `#lendable`, but ends what is overdue and has checks made that answer at once. */
@@ -360,7 +362,13 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, TurnOwne
 
   #grant(slot: Slot<T>, request: Request<T>, now: number): void {
     this.#dequeue(request);
-    const lease = this.leasing.lend(slot, request.id, request.options, now, this.#stacks.get(request));
+    const lease = this.leasing.lend(
+      slot,
+      request.id,
+      request.options,
+      now,
+      this.#stacks.get(request),
+    );
     request.lease = lease;
     request.granted();
     const waitedMillis = now - request.requestedAt;
@@ -414,6 +422,7 @@ export class Engine<T> implements Closer, PermitAsker, RequestOwner<T>, TurnOwne
   #place(slot: Slot<T>, now: number): void {
     const request =
       this.journal.waiting > 0 && this.#mayServe() ? this.#firstWaiter(now) : undefined;
+    slot.lease = undefined;
     if (request === undefined) {
       this.#shelve(slot, now);
     } else if (!this.#inventory.needsCheck(slot, now)) {

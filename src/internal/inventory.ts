@@ -78,6 +78,7 @@ export class Inventory<T> {
     slot.resource = undefined;
     slot.creation = undefined;
     slot.watching = undefined;
+    slot.lease = undefined;
   }
 
   /** The idle resource to lend next, if it can be lent as it is. An idle one is never doomed: it would be gone. */

@@ -100,7 +100,7 @@ export class Journal<T> {
     this.sequence += 1;
     if (!this.#events.observed) return;
     const seq = this.sequence;
-    this.#drafts.push({ type, seq, at, pool: this.#pool, state: undefined, ...facts } as Draft);
+    this.#drafts.push({ type, seq, at, pool: this.#pool, state: undefined, ...facts });
   }
 
   /** Ends a transition: from here on its state is the pool's, and its events are on their way. Inside a turn only. */
@@ -129,7 +129,7 @@ export class Journal<T> {
     }
     if (drafts.length > 0) this.#drafts = [];
     this.#unpublished += 1;
-    return new Notification(this, state, drafts as readonly object[]);
+    return new Notification(this, state, drafts);
   }
 
   /** State first, then its events: whoever hears an event finds the state at least as new. */

@@ -139,7 +139,11 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     const { journal } = this.#inventory;
     const heldMillis = now - lease.at;
     this.#totals.revoked += 1;
-    journal.record('revoked', now, { ...factsOf(lease), heldMillis, stack: slot.leaseWatch?.stack });
+    journal.record('revoked', now, {
+      ...factsOf(lease),
+      heldMillis,
+      stack: slot.leaseWatch?.stack,
+    });
     lease.revoke(new LeaseRevokedError(this.name, this.state, heldMillis));
     this.#end(lease, 'revoked', now);
     this.#turns.later(lease);

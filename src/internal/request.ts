@@ -2,6 +2,7 @@ import type { Subscriber } from 'rxjs';
 import type { AcquireAbortedError } from '../errors.js';
 import type { Lease } from '../lease.js';
 import type { AcquireOptions } from '../options.js';
+import type { Abortable, AbortWatch } from './abort-watch.js';
 import type { Delay } from './delays.js';
 import type { LeaseHandle } from './lease-handle.js';
 import type { Linked } from './linked-list.js';
@@ -10,6 +11,7 @@ import type { Lane } from './wait-queue.js';
 
 /** What a request asks of the engine while it waits. */
 export interface RequestOwner<T> {
+  readonly aborts: AbortWatch;
   timedOut(request: Request<T>, now: number): void;
   unsubscribed(request: Request<T>): void;
   aborted(request: Request<T>): void;
@@ -17,11 +19,11 @@ export interface RequestOwner<T> {
 }
 
 /**
- * One pending acquire. It is its own node in the queue and in the list of its delay, its own delivery and its own
- * abort listener, so that a waiter costs one object; a million of them is a case we have. How the outcome reaches the
- * caller is up to the subclass.
+ * One pending acquire. It is its own node in the queue and in the list of its delay, and its own delivery, so that a
+ * waiter costs one object; a million of them is a case we have. How the outcome reaches the caller is up to the
+ * subclass.
  */
-export abstract class Request<T> implements Linked<Request<T>>, Delivery {
+export abstract class Request<T> implements Abortable, Delivery, Linked<Request<T>> {
   previous: Request<T> | undefined = undefined;
   next: Request<T> | undefined = undefined;
   /** Where it queues; undefined before and after the wait. */
@@ -57,15 +59,17 @@ export abstract class Request<T> implements Linked<Request<T>>, Delivery {
 
   /** Listens to the caller's signal from now on; twice is once. */
   listen(): void {
-    this.options?.signal?.addEventListener('abort', this, { once: true });
+    const signal = this.options?.signal;
+    if (signal !== undefined) this.owner.aborts.add(signal, this);
   }
 
   unlisten(): void {
-    this.options?.signal?.removeEventListener('abort', this);
+    const signal = this.options?.signal;
+    if (signal !== undefined) this.owner.aborts.remove(signal, this);
   }
 
-  /** What an abort signal calls. */
-  handleEvent(): void {
+  /** The caller's signal was aborted. */
+  aborted(): void {
     this.owner.aborted(this);
   }
 

@@ -79,7 +79,7 @@ export class Slot<T> implements Linked<Slot<T>>, Deadline {
   creation: Task<T> | undefined = undefined;
   /** The hook in flight, if one is. */
   task: Task<T> | undefined = undefined;
-  /** The lease that holds it, or that held it last. */
+  /** The lease that holds it, or that held it until what follows a lease is done. */
   lease: LeaseHandle<T> | undefined = undefined;
   /** The deadlines of its lease, in pools that have such. */
   leaseWatch: LeaseWatch<T> | undefined = undefined;

@@ -15,12 +15,7 @@ export class Timetable<T> {
   /** Something was planned since the alarm was armed. */
   changed = false;
 
-  constructor(
-    scheduler: SchedulerLike,
-    keepProcessAlive: boolean,
-    detached: Runner,
-    turns: Turns,
-  ) {
+  constructor(scheduler: SchedulerLike, keepProcessAlive: boolean, detached: Runner, turns: Turns) {
     this.#turns = turns;
     this.#clock = new Clock(scheduler, keepProcessAlive, detached, () => {
       this.#ring();

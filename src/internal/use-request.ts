@@ -70,7 +70,7 @@ export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
     else this.#leave();
   }
 
-  override handleEvent(): void {
+  override aborted(): void {
     if (this.pending) this.owner.aborted(this);
     else {
       this.#leave();
@@ -89,10 +89,10 @@ export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
   }
 
   #follow(outcome: ReturnType<Project<T, R>>): void {
-    if (isObservable(outcome)) this.#stream(outcome as Observable<R>);
-    else if (isThenable(outcome)) this.#await(outcome as PromiseLike<R>);
-    else if (isAsyncIterable(outcome)) this.#stream(iterate(outcome as AsyncIterable<R>));
-    else this.#succeed(outcome as R);
+    if (isObservable(outcome)) this.#stream(outcome);
+    else if (isThenable(outcome)) this.#await(outcome);
+    else if (isAsyncIterable(outcome)) this.#stream(iterate(outcome));
+    else this.#succeed(outcome);
   }
 
   #stream(values: Observable<R>): void {
