@@ -4,17 +4,23 @@ import { run } from './run.js';
 import { createView } from './view.js';
 import { DemoError, readWishes, usage, type Wishes } from './wishes.js';
 
+/** Under npm one Ctrl-C arrives twice, from the terminal and from npm; a later one wants out at once. */
+const sameMillis = 1_000;
+
 const starting = new AbortController();
 const stop$ = new ReplaySubject<void>(1);
 let isStarted = false;
-let isStopping = false;
+let stoppedAt: number | undefined;
 
 function stop(): void {
-  // The second Ctrl-C wants out at once; a server of ours is ended all the same.
-  if (isStopping) process.exit(130);
-  isStopping = true;
-  if (!isStarted) starting.abort(new DemoError('stopped before it began'));
-  stop$.next();
+  const now = performance.now();
+  if (stoppedAt === undefined) {
+    stoppedAt = now;
+    if (!isStarted) starting.abort(new DemoError('stopped before it began'));
+    stop$.next();
+  } else if (now - stoppedAt > sameMillis) {
+    process.exit(130); // a server of ours is ended all the same
+  }
 }
 
 async function main(wishes: Wishes): Promise<boolean> {
@@ -37,7 +43,7 @@ try {
   if (wishes.help) console.log(usage);
   else if (!(await main(wishes))) process.exitCode = 1;
 } catch (error) {
-  if (!isStopping || isStarted) {
+  if (stoppedAt === undefined || isStarted) {
     console.error(`rxpool demo: ${lineOf(error)}`);
     process.exitCode = 1;
   }

@@ -73,7 +73,7 @@ function plainLine({ elapsedMillis, state, server, measured, tally }: Frame): st
   return [
     `${(elapsedMillis / 1_000).toFixed(0).padStart(4)} s`,
     `pool ${counts(state)}, ${state.waiting} waiting`,
-    serverWords(server),
+    `server ${serverWords(server)}`,
     `${whole(measured.leasesPerSecond)} leases/s`,
     `wait p50 ${wait.p50} p95 ${wait.p95} p99 ${wait.p99} max ${wait.max} ms`,
     ...(tally.failed > 0 ? [`${whole(tally.failed)} failed`] : []),
@@ -83,7 +83,6 @@ function plainLine({ elapsedMillis, state, server, measured, tally }: Frame): st
 function draw(frame: Frame): string[] {
   const { title, state, server, measured, tally, lastError } = frame;
   const { wait } = measured;
-  const { failed, ...done } = tally;
   return [
     '',
     `  ${bold('rxpool')}  ${title}${time(frame).padStart(width - 10 - title.length)}`,
@@ -101,8 +100,11 @@ function draw(frame: Frame): string[] {
       `p50 ${wait.p50} ms   p95 ${wait.p95} ms   p99 ${wait.p99} ms   max ${wait.max} ms`,
     ),
     '',
-    row('done', list(done)),
-    row('failed', failed === 0 ? '0' : `${whole(failed)}, last: ${firstWords(lastError)}`),
+    row('done', list(tally, 'lookup', 'report', 'transfer')),
+    row(
+      '',
+      `${list(tally, 'slow', 'cancelled', 'failed')}${tally.failed > 0 ? `: ${words(lastError)}` : ''}`,
+    ),
     '',
     dim('  Ctrl-C drains the pool and ends.'),
   ];
@@ -147,8 +149,8 @@ function counts({
 }
 
 function serverWords(server: ServerCount | undefined): string {
-  if (server === undefined) return 'server does not answer';
-  return `server ${server.connections} connections, ${server.busy} busy`;
+  if (server === undefined) return 'no answer';
+  return `${server.connections} connections, ${server.busy} busy`;
 }
 
 function agreement({ size, creating }: PoolState, server: ServerCount | undefined): string {
@@ -161,13 +163,11 @@ function graph(history: readonly number[]): string {
   return history.map(value => '▁▂▃▄▅▆▇█'[Math.round((value / most) * 7)]).join('');
 }
 
-function list(tally: Readonly<Record<string, number>>): string {
-  return Object.entries(tally)
-    .map(([kind, count]) => `${whole(count)} ${kind}`)
-    .join(' · ');
+function list(tally: Frame['tally'], ...kinds: readonly Done['kind'][]): string {
+  return kinds.map(kind => `${whole(tally[kind])} ${kind}`).join(' · ');
 }
 
-function firstWords(error: unknown): string {
+function words(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
