@@ -48,3 +48,10 @@ export {
   type SteadyHooks,
 } from './flaky.js';
 export { seededRandom } from './random.js';
+export { ConformanceError, type ConformanceCheck } from './conformance.js';
+export {
+  permitSourceConformance,
+  type PermitConformanceOptions,
+  type PermitSubject,
+} from './permit-conformance.js';
+export { idleOrderConformance, type IdleComparator } from './order-conformance.js';
