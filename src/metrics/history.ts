@@ -22,7 +22,7 @@ export class Ring<V> {
   }
 
   /** Oldest first; at most so many of the newest. */
-  toArray(count = Infinity): V[] {
+  toArray(count: number = Infinity): V[] {
     const all =
       this.#values.length < this.#limit
         ? this.#values.slice()

@@ -1,0 +1,2 @@
+export type { Naming } from './naming.js';
+export { registerPool, type RegisterPoolOptions } from './register-pool.js';
