@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { median } from './measure.mjs';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
-const worker = fileURLToPath(new URL('worker.mjs', import.meta.url));
+const contestantWorker = fileURLToPath(new URL('worker.mjs', import.meta.url));
 
 let child;
 let interrupted = false;
@@ -57,7 +57,7 @@ function newest(folder) {
 }
 
 /** One process; resolves to its figures, or to `{ failed }` with the reason. */
-export function run(job, entryFile, limitMillis) {
+export function run({ job, entryFile, worker = contestantWorker }, limitMillis) {
   return new Promise(resolve => {
     const flags = ['--expose-gc', '--max-old-space-size=8192', '--no-warnings'];
     const started = spawn(process.execPath, [...flags, worker, JSON.stringify(job)], {
@@ -98,9 +98,10 @@ export async function compete(jobs, { rounds, limitMillis, report }) {
   const samples = new Map(jobs.map(({ entry }) => [entry, []]));
   const failures = new Map();
   for (let round = 1; round <= rounds; round += 1) {
-    for (const { entry, job, entryFile } of jobs) {
+    for (const contestant of jobs) {
+      const { entry } = contestant;
       if (failures.has(entry)) continue;
-      const figures = await run(job, entryFile, limitMillis);
+      const figures = await run(contestant, limitMillis);
       if (figures.failed === undefined) samples.get(entry).push(figures);
       else failures.set(entry, figures);
       report(round, entry, figures);

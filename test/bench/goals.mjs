@@ -104,6 +104,37 @@ const goals = [
   })),
 ];
 
+const postgresPairs = [
+  ['rxpool/postgres', ['pg-pool', 'postgres.js, unprepared']],
+  ['rxpool/postgres, named', ['pg-pool, named', 'postgres.js']],
+];
+
+/** `results`: a Map from "<number> callers" to a Map from entry to its outcome. */
+export function judgePostgres(results) {
+  const rows = [];
+  for (const [variant, outcomes] of results) {
+    const value = (entry, metric) => outcomes.get(entry)?.figures?.[metric]?.value;
+    for (const [ours, others] of postgresPairs) {
+      const add = (title, metric, pick, limit, isMet) => {
+        const theirs = others.map(entry => value(entry, metric)).filter(Boolean);
+        const ratio = value(ours, metric) / pick(...theirs);
+        if (theirs.length === 0 || Number.isNaN(ratio)) return;
+        rows.push({
+          title: `${variant}, ${ours}: ${title}`,
+          value: ratio,
+          limit,
+          met: isMet(ratio),
+        });
+      };
+      add('throughput, of the best', 'throughput', Math.max, '≥ 0.95', ratio => ratio >= 0.95);
+      if (!['64 callers', '512 callers'].includes(variant)) continue;
+      add('p99, times the best', 'p99', Math.min, '≤ 1', ratio => ratio <= 1);
+      add('spread, times the best', 'spread', Math.min, '≤ 1', ratio => ratio <= 1);
+    }
+  }
+  return rows;
+}
+
 /** Rows for those goals whose scenarios were run. */
 export function judge(results) {
   return goals.flatMap(({ title, most, least, ratio }) => {

@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
-import { defeats, judge } from './goals.mjs';
+import { root } from './arena.mjs';
+import { defeats, judge, judgePostgres } from './goals.mjs';
 
 export const plain = value =>
   Number.isInteger(value) || Math.abs(value) >= 10
@@ -62,7 +63,7 @@ export function table(scenario, results) {
   return [`### ${title}`, '', ...grid(rows), '', ...absent, ...remarks].join('\n').trimEnd();
 }
 
-export function machine(root) {
+export function machine() {
   const [processor] = cpus();
   const version = name =>
     JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version;
@@ -73,8 +74,12 @@ export function machine(root) {
   };
 }
 
-export function goalTable(results) {
-  const rows = judge(results).map(({ title, value, limit, met }) => [
+export const goalTable = results => verdicts(judge(results));
+
+export const postgresGoalTable = results => verdicts(judgePostgres(results));
+
+function verdicts(goals) {
+  const rows = goals.map(({ title, value, limit, met }) => [
     title,
     ratio(value),
     limit,
@@ -94,4 +99,21 @@ export function defeatTable(scenarios, results) {
   ]);
   if (rows.length === 0) return ['In no figure of this run.'];
   return grid([['scenario', 'ours', 'best peer', 'unit', 'ours', 'theirs'], ...rows], 4);
+}
+
+/** Replaces one part of docs/benchmarks.md and leaves the others as they are. */
+export function writeSection(name, lines) {
+  const file = join(root, 'docs', 'benchmarks.md');
+  const [begin, end] = [`<!-- begin ${name} -->`, `<!-- end ${name} -->`];
+  const section = `${begin}\n\n${lines.join('\n').trim()}\n\n${end}`;
+  const before = existsSync(file) ? readFileSync(file, 'utf8') : '# Benchmarks\n';
+  const start = before.indexOf(begin);
+  const after = before.indexOf(end);
+  mkdirSync(join(root, 'docs'), { recursive: true });
+  writeFileSync(
+    file,
+    start === -1 || after === -1
+      ? `${before.trimEnd()}\n\n${section}\n`
+      : `${before.slice(0, start)}${section}${before.slice(after + end.length)}`,
+  );
 }

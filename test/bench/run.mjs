@@ -1,11 +1,9 @@
 // npm run bench -- [--quick] [--only <scenario>]… [--variant <name>]… [--contestant <part of its name>]…
 //   [--rounds <number>] [--build <folder, instead of dist>] [--baseline <folder of another build>]
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { compete, freezeBuild, root } from './arena.mjs';
+import { compete, freezeBuild } from './arena.mjs';
 import { Results } from './goals.mjs';
-import { defeatTable, goalTable, machine, plain, table } from './report.mjs';
+import { defeatTable, goalTable, machine, plain, table, writeSection } from './report.mjs';
 
 const names = [
   ...['idle', 'contended', 'deep-queue', 'mass-cancel', 'mass-timeout', 'churn', 'sizes', 'pools'],
@@ -73,8 +71,7 @@ const all = new Results(results);
 const goals = goalTable(all);
 if (goals.length > 0) process.stdout.write(`${goals.join('\n')}\n`);
 if (isWhole && !given.quick) {
-  mkdirSync(join(root, 'docs'), { recursive: true });
-  writeFileSync(join(root, 'docs', 'benchmarks.md'), page());
+  writeSection('pools', page());
   process.stdout.write('\nWritten to docs/benchmarks.md\n');
 } else {
   process.stdout.write('\nA part of it, or a quick one: docs/benchmarks.md stays as it is.\n');
@@ -107,12 +104,10 @@ function progress(what, units) {
 }
 
 function page() {
-  const { version, text } = machine(root);
+  const { version, text } = machine();
   const peers = ['generic-pool', 'tarn', 'lightning-pool', 'pg-pool', 'effect', 'piscina', 'rxjs'];
   const minutes = Math.round((Date.now() - started) / 60_000);
-  return `${[
-    '# Benchmarks',
-    '',
+  return [
     `Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)}, in ${minutes} minutes, on ${text}.`,
     '',
     `Contestants: ${peers.map(name => `${name} ${version(name)}`).join(', ')}.`,
@@ -135,5 +130,5 @@ function page() {
     '## Scenarios',
     '',
     ...[...scenarios].flatMap(([name, scenario]) => [table(scenario, results.get(name)), '']),
-  ].join('\n')}`;
+  ];
 }
