@@ -1,4 +1,14 @@
-import { concatMap, from, map, of, Subject, Subscription, timer, type SchedulerLike } from 'rxjs';
+import {
+  concatMap,
+  from,
+  map,
+  NEVER,
+  of,
+  Subject,
+  Subscription,
+  timer,
+  type SchedulerLike,
+} from 'rxjs';
 import { TestScheduler } from 'rxjs/testing';
 import { describe, expect, it } from 'vitest';
 import {
@@ -479,6 +489,24 @@ describe('checkInvariants', () => {
     const lied = [...events, { ...last, ...more }, { ...last, ...evenMore }] as PoolEvent[];
     expect(brokenBy(lied)).toContain('capacity');
     leases.forEach(lease => lease.unsubscribe());
+  });
+
+  it('I7: does not blame a refused request for one that waits since its validation failed', () => {
+    const { pool, events } = told<number>({
+      create: () => 7,
+      validate: () => false,
+      destroy: () => NEVER,
+      maxWaiting: 0,
+      max: 1,
+    });
+    pool.acquire().subscribe().unsubscribe();
+    const ignored = { error: () => undefined };
+    const waiting = pool.acquire().subscribe(ignored);
+    pool.acquire().subscribe(ignored);
+    expect(events.at(-1)?.type).toBe('rejected');
+    expect(pool.state.waiting).toBe(1);
+    expect(brokenBy(events, { maxWaiting: 0 })).toEqual([]);
+    waiting.unsubscribe();
   });
 
   it('accepts a resource that came after its create was given up', () => {

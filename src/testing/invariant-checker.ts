@@ -64,7 +64,8 @@ export class InvariantChecker {
   #highestRequest = 0;
   /** What `size + creating` may be: above `max` only as what is left of a larger one. */
   #ceiling = 0;
-  #queued = false;
+  /** The last request of this transition. */
+  #queued: number | undefined = undefined;
   #destroyed = false;
   #paused = false;
 
@@ -145,8 +146,9 @@ export class InvariantChecker {
   #checkWaitingLimit(last: PoolEvent): void {
     const { maxWaiting } = this.#options;
     const { state } = last;
-    const wasQueued = this.#queued && !this.#destroyed;
-    this.#queued = false;
+    const waits = this.#queued !== undefined && this.#requests.has(this.#queued);
+    const wasQueued = waits && !this.#destroyed;
+    this.#queued = undefined;
     this.#destroyed = false;
     if (maxWaiting === undefined || !wasQueued || state.lifecycle !== 'running') return;
     const free = Math.max(0, state.max - state.size - state.creating);
@@ -293,7 +295,7 @@ export class InvariantChecker {
     this.#firstRequest = Math.min(this.#firstRequest, requestId);
     this.#highestRequest = Math.max(this.#highestRequest, requestId);
     this.#requests.add(requestId);
-    this.#queued = true;
+    this.#queued = requestId;
   }
 
   #endRequest(event: EventOf<'acquired' | 'cancelled' | 'timedOut' | 'rejected'>): void {
