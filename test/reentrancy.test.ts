@@ -399,6 +399,26 @@ describe('RE-04: hooks that call back', () => {
     expect(pool.state).toMatchObject({ leased: 1, size: 1 });
   });
 
+  it.each([
+    ['pauses', (pool: Pool<Thing>) => pool.pause()],
+    ['closes', (pool: Pool<Thing>) => void pool.close()],
+    ['recycles', (pool: Pool<Thing>) => void pool.recycle()],
+  ])('RE-04: a tryAcquire whose validate %s the pool lends nothing', (_, act) => {
+    const { pool } = calling('validate', act, { max: 1 });
+    borrow(pool).leave();
+    expect(pool.tryAcquire()).toBeUndefined();
+    expect(pool.state.leased).toBe(0);
+  });
+
+  it('RE-04: a tryAcquire whose validate lets somebody in first leaves the resource to that request', () => {
+    const inside: Borrower<Thing>[] = [];
+    const { pool } = calling('validate', self => void inside.push(borrow(self)), { max: 1 });
+    borrow(pool).leave();
+    expect(pool.tryAcquire()).toBeUndefined();
+    expect(inside[0]?.leases).toHaveLength(1);
+    expect(pool.state).toMatchObject({ leased: 1, waiting: 0 });
+  });
+
   const hooks = ['create', 'validate', 'reset', 'destroy'] as const;
   const acts: readonly (readonly [string, (pool: Pool<Thing>) => void])[] = [
     ['acquire', pool => void borrow(pool)],
