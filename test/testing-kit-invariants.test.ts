@@ -502,6 +502,8 @@ describe('checkInvariants', () => {
     pool.acquire().subscribe().unsubscribe();
     const ignored = { error: () => undefined };
     const waiting = pool.acquire().subscribe(ignored);
+    pool.pause();
+    pool.resume();
     pool.acquire().subscribe(ignored);
     expect(events.at(-1)?.type).toBe('rejected');
     expect(pool.state.waiting).toBe(1);
