@@ -1,9 +1,10 @@
 import { lastValueFrom } from 'rxjs';
-import type { Pool } from '../../src/index.js';
+import { HookTimeoutError, InvalidOptionsError, type Pool } from '../../src/index.js';
 import { postgresPool, query, type PostgresClient } from '../../src/postgres/index.js';
 import { startPostgres } from '../services/postgres.js';
 import { DemoError, type Wishes } from './wishes.js';
 
+const connectSeconds = 5;
 const applicationName = `rxpool demo ${process.pid}`;
 export const accounts = `rxpool_demo_${process.pid}`;
 export const accountCount = 2_000;
@@ -50,14 +51,21 @@ async function connect(
   signal: AbortSignal,
   stop: () => Promise<void>,
 ): Promise<Database> {
-  const settings = { createTimeoutMillis: 10_000, acquireTimeoutMillis: 10_000 };
+  const settings = { createTimeoutMillis: connectSeconds * 1_000 };
   const pool = poolFor('demo', { ...settings, max: 10, min: 2, createConcurrency: 4 });
   const observer = poolFor('observer', { ...settings, max: 1 });
 
   function poolFor(name: string, options: object): Pool<PostgresClient> {
     const application = name === 'demo' ? applicationName : `${applicationName} ${name}`;
     const connection = { connectionString: url, application_name: application };
-    return postgresPool({ ...options, name, connection });
+    try {
+      return postgresPool({ ...options, name, connection });
+    } catch (error) {
+      if (!(error instanceof InvalidOptionsError) || error.option !== 'connection') throw error;
+      throw new DemoError(
+        `DATABASE_URL must be a postgres:// URL, but is "${String(error.value)}"`,
+      );
+    }
   }
 
   async function ask<Row>(text: string, values?: readonly unknown[]): Promise<Row> {
@@ -110,7 +118,8 @@ function placeOf(url: string): string {
 }
 
 /** The pool's error tells its state too, which is of no interest before it has worked once. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   const { cause, message } = error as Error;
+  if (cause instanceof HookTimeoutError) return `no answer within ${connectSeconds} s`;
   return cause instanceof Error ? cause.message : message;
 }

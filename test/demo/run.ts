@@ -13,7 +13,7 @@ import {
   type Subject,
 } from 'rxjs';
 import type { PoolStats } from '../../src/index.js';
-import type { Database, ServerCount } from './database.js';
+import { reasonOf, type Database, type ServerCount } from './database.js';
 import { load, type Done } from './load.js';
 import { measure } from './measure.js';
 import { whole, type View } from './view.js';
@@ -46,10 +46,19 @@ export async function run(
   view.say('Draining …');
   const { pool } = database;
   await pool.close({ drainTimeoutMillis });
-  const { connections } = await database.count();
-  await database.dropTable();
-  for (const line of summary(result, pool.stats, connections)) view.say(line);
-  return connections === 0;
+  const left = await tidyUp(database);
+  for (const line of summary(result, pool.stats, left)) view.say(line);
+  return left === 0;
+}
+
+/** Drops the table and asks the server what it still counts; why it cannot say where it is gone. */
+async function tidyUp(database: Database): Promise<number | string> {
+  try {
+    await database.dropTable();
+    return (await database.count()).connections;
+  } catch (error) {
+    return reasonOf(error);
+  }
 }
 
 async function workAndWatch(
@@ -92,13 +101,19 @@ function serverCount(database: Database): Observable<ServerCount | undefined> {
   return concat(of(unanswered), counts$);
 }
 
-function summary({ seconds, queries, tally }: Result, stats: PoolStats, left: number): string[] {
+function summary(
+  { seconds, queries, tally }: Result,
+  stats: PoolStats,
+  left: number | string,
+): string[] {
   const { wait, created, destroyed, peakLeased, peakWaiting, acquired } = stats;
   return [
     `${whole(queries)} queries in ${whole(acquired)} leases within ${seconds.toFixed(1)} s; ` +
       `${whole(tally.cancelled)} cancelled on purpose, ${whole(tally.failed)} failed.`,
     `Pool: ${created} connections made, ${destroyed} ended; at most ${peakLeased} leased and ` +
       `${peakWaiting} waiting; wait ${wait.meanMillis.toFixed(1)} ms on average, ${wait.maxMillis} ms at most.`,
-    `Server: ${left === 0 ? 'no' : left} connections left.`,
+    typeof left === 'string'
+      ? `Server: gone (${left}).`
+      : `Server: ${left === 0 ? 'no' : left} connections left.`,
   ];
 }
