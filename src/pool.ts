@@ -182,7 +182,7 @@ class ResourcePool<T> implements Pool<T> {
   }
 
   recycle(): Promise<void> {
-    return this.#engine.housekeeping.recycle();
+    return this.#engine.recycle();
   }
 
   resize(sizes: { readonly min?: number | undefined; readonly max?: number | undefined }): void {

@@ -57,13 +57,16 @@ export class Engine<T>
   readonly #waiters: WaitQueue<T> = new WaitQueue();
   readonly #fillPause: FillPause;
   readonly #permits: PermitDesk | undefined;
-  readonly #checksOnReturn: boolean;
+  /** Nothing happens to a returned resource but by its own record. */
+  readonly #returnsAsIs: boolean;
+  /** Where the caller is, for pools that warn of leaks: costly, so only for them. */
+  readonly #keepsStacks: boolean;
   /** Where requests came from, kept beside them by pools that warn of leaks. */
   readonly #stacks = new WeakMap<Request<T>, string>();
   #requestIds = 0;
   #pumping = false;
-  /** Somebody awaits an answer, so the process stays alive. */
-  #held = false;
+  /** Somebody waits, or there is more to do than to lend and take back. Else an entry only commits. */
+  #restless = true;
   #pumpAgain = false;
   #lastCreateError: { readonly error: unknown } | undefined = undefined;
   /** Before being held down to `max`. */
@@ -92,7 +95,9 @@ export class Engine<T>
     this.housekeeping = new Housekeeping(inventory, timetable, turns, workshop);
     this.#fillPause = new FillPause(timetable);
     this.#permits = permits === undefined ? undefined : new PermitDesk(permits, this);
-    this.#checksOnReturn = options.validateOnReturn && options.validate !== undefined;
+    this.#returnsAsIs =
+      options.reset === undefined && !(options.validateOnReturn && options.validate !== undefined);
+    this.#keepsStacks = options.leakWarningMillis !== Infinity;
     this.#wantedMin = min;
     if (min > 0 || minIdle > 0 || options.liveMin !== undefined) {
       this.#fillPause.untilNextTurn(timetable.now());
@@ -124,7 +129,12 @@ export class Engine<T>
       const slot = this.#lendable(now);
       if (slot !== undefined) {
         turns.busy = true;
-        const lease = this.#lendAtOnce(slot, undefined, now, this.#stack());
+        const lease = this.#lendAtOnce(
+          slot,
+          undefined,
+          now,
+          this.#keepsStacks ? callerStack() : undefined,
+        );
         lease.holder = subscriber;
         subscriber.add(lease);
         this.settle(now);
@@ -149,7 +159,7 @@ export class Engine<T>
     const now = this.#timetable.now();
     const { options } = request;
     const aborted = options?.signal?.aborted === true;
-    const stack = this.#stack();
+    const stack = this.#keepsStacks ? callerStack() : undefined;
     request.requestedAt = now;
     const slot = aborted ? undefined : this.#lendable(now);
     if (slot !== undefined) {
@@ -183,7 +193,9 @@ export class Engine<T>
     const now = this.#timetable.now();
     const slot = this.#lendable(now) ?? this.#tryIdle(now);
     const lease =
-      slot === undefined ? undefined : this.#lendAtOnce(slot, undefined, now, this.#stack());
+      slot === undefined
+        ? undefined
+        : this.#lendAtOnce(slot, undefined, now, this.#keepsStacks ? callerStack() : undefined);
     this.#turns.leave(outermost, now);
     return lease;
   }
@@ -244,6 +256,7 @@ export class Engine<T>
   #enqueue(request: Request<T>): void {
     const { journal, totals } = this;
     const { options } = request;
+    this.#restless = true;
     journal.waiting += 1;
     if (journal.waiting > totals.peakWaiting) totals.peakWaiting = journal.waiting;
     this.#waiters.push(request, options?.priority ?? 0);
@@ -282,14 +295,21 @@ export class Engine<T>
     return place < inFlight ? 'creating' : 'waiting';
   }
 
-  /** The oldest waiter; those whose time was up while the process stood still are told so first. */
+  /** The oldest waiter whose time is not up. One whose is, in a process that stood still, gets no lease any more. */
   #firstWaiter(now: number): Request<T> | undefined {
+    const { first } = this.#waiters;
+    if (first === undefined || first.dueAt >= now) return first;
+    for (const request of this.#waiters) if (request.dueAt >= now) return request;
+    return undefined;
+  }
+
+  /** Before anything else is matched, and never within a transition: a time-out is one of its own. */
+  #endOverdue(now: number): void {
     let request = this.#waiters.first;
     while (request !== undefined && request.dueAt < now) {
       this.timedOut(request, now);
       request = this.#waiters.first;
     }
-    return request;
   }
 
   /** The oldest check that nobody waits for any more, after a request ran out of time: its resource is not trusted. */
@@ -299,11 +319,6 @@ export class Engine<T>
       this.#workshop.overdue(task, now);
       return;
     }
-  }
-
-  /** Where the caller is, for pools that warn of leaks: costly, so only for them. */
-  #stack(): string | undefined {
-    return this.#options.leakWarningMillis === Infinity ? undefined : callerStack();
   }
 
   // ── Lending ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -327,7 +342,7 @@ export class Engine<T>
       if (!inventory.needsCheck(slot, now)) return slot;
       this.#workshop.check(slot, now);
       // Idle again: the check answered at once, and nobody was before us. Else it goes on, or the resource is gone.
-      if (slot.status === 'idle') return slot;
+      if (slot.status === 'idle' && this.journal.waiting === 0 && this.#isRunning()) return slot;
       if (slot.status === 'validating') return undefined;
     }
     return undefined;
@@ -342,20 +357,8 @@ export class Engine<T>
     const { journal } = this;
     const requestId = ++this.#requestIds;
     const lease = this.leasing.lend(slot, requestId, options, now, stack);
-    if (journal.heard) {
-      journal.add({
-        type: 'requested',
-        seq: ++journal.sequence,
-        at: now,
-        pool: this.name,
-        state: undefined,
-        requestId,
-        label: options?.label,
-      });
-      this.#addAcquired(lease, 0, now);
-    } else {
-      journal.sequence += 2;
-    }
+    journal.sequence += 2;
+    if (journal.heard) this.#addLent(lease, now);
     this.totals.wait.count += 1;
     return lease;
   }
@@ -373,15 +376,30 @@ export class Engine<T>
     request.granted();
     const waitedMillis = now - request.requestedAt;
     this.totals.wait.add(waitedMillis);
+    this.journal.sequence += 1;
     if (this.journal.heard) this.#addAcquired(lease, waitedMillis, now);
-    else this.journal.sequence += 1;
     this.#turns.later(request);
+  }
+
+  /** A request and its grant, in one transition. */
+  #addLent(lease: LeaseHandle<T>, now: number): void {
+    const { journal } = this;
+    journal.add({
+      type: 'requested',
+      seq: journal.sequence - 1,
+      at: now,
+      pool: this.name,
+      state: undefined,
+      requestId: lease.requestId,
+      label: lease.options?.label,
+    });
+    this.#addAcquired(lease, 0, now);
   }
 
   #addAcquired(lease: LeaseHandle<T>, waitedMillis: number, now: number): void {
     this.journal.add({
       type: 'acquired',
-      seq: ++this.journal.sequence,
+      seq: this.journal.sequence,
       at: now,
       pool: this.name,
       state: undefined,
@@ -398,11 +416,20 @@ export class Engine<T>
   #returned(slot: Slot<T>, now: number): void {
     slot.idleSince = now;
     slot.seenGoodAt = now;
+    if (
+      !this.#restless &&
+      this.#returnsAsIs &&
+      this.#inventory.retirement(slot, now) === undefined
+    ) {
+      slot.lease = undefined;
+      this.#shelve(slot, now);
+      return;
+    }
+    const { validate, validateOnReturn } = this.#options;
     const reason = this.#mustGo(slot, now);
     if (reason !== undefined) this.#workshop.retire(slot, reason, now);
-    else if (this.#checksOnReturn) this.#workshop.check(slot, now, true);
-    else if (this.#options.reset !== undefined) this.#workshop.reset(slot, now);
-    else this.#place(slot, now);
+    else if (validateOnReturn && validate !== undefined) this.#workshop.check(slot, now, true);
+    else this.#workshop.reset(slot, now);
   }
 
   /** A doomed resource is never reset. */
@@ -439,6 +466,7 @@ export class Engine<T>
   #shelve(slot: Slot<T>, now: number): void {
     this.#inventory.shelve(slot);
     if (slot.place < 0) this.housekeeping.plan(slot, now);
+    this.housekeeping.planSpares(now);
   }
 
   /** Why a slot that is free must go, if it must. */
@@ -554,22 +582,26 @@ export class Engine<T>
 
   /** Whatever became possible is done, and the transition is committed. */
   settle(now: number): void {
+    if (this.#restless) this.#settleAll(now);
+    else this.journal.commit();
+  }
+
+  #settleAll(now: number): void {
     const { journal } = this;
-    const isBusy = journal.waiting > 0 || this.#hasMoreToDo();
-    if (isBusy) this.#pump(now);
+    this.#pump(now);
+    if (this.#closing !== undefined && !this.#mayServe()) this.housekeeping.retireAll(now);
     journal.commit();
-    // A pool that just lends and takes back is done here.
-    if (!isBusy && !this.#held) return;
     if (this.#closing !== undefined) this.#finishClosing(now);
-    this.#held = journal.waiting > 0 || this.#isAwaited();
-    this.#timetable.hold(this.#held);
+    const isWaitedFor = journal.waiting > 0;
+    this.#timetable.hold(isWaitedFor || this.#isAwaited());
+    this.#restless = isWaitedFor || this.#hasMoreToDo();
   }
 
   turnEnded(): void {
     if (this.#timetable.changed) this.#timetable.arm();
   }
 
-  /** Whether anything but a waiting request may want something done. Cheap: asked at every entry. */
+  /** Whether anything but a waiting request may want something done at the end of an entry. */
   #hasMoreToDo(): boolean {
     const { journal } = this;
     return (
@@ -578,7 +610,8 @@ export class Engine<T>
       this.#prefills.length > 0 ||
       this.#permits !== undefined ||
       this.#closing !== undefined ||
-      this.housekeeping.awaited
+      this.housekeeping.awaited ||
+      this.#inventory.isOverfull()
     );
   }
 
@@ -591,6 +624,7 @@ export class Engine<T>
     this.#pumping = true;
     do {
       this.#pumpAgain = false;
+      this.#endOverdue(now);
       this.#serveIdle(now);
       this.#startCreates(now);
       this.#withdrawAsks();
@@ -612,7 +646,8 @@ export class Engine<T>
         this.#workshop.check(slot, now);
       } else {
         const request = this.#firstWaiter(now);
-        if (request !== undefined) this.#grant(slot, request, now);
+        if (request === undefined) return;
+        this.#grant(slot, request, now);
       }
     }
   }
@@ -705,6 +740,11 @@ export class Engine<T>
     return infos;
   }
 
+  recycle(): Promise<void> {
+    this.#restless = true;
+    return this.housekeeping.recycle();
+  }
+
   prefill(target: number): Promise<number> {
     if (this.#closing !== undefined) {
       return Promise.reject(new PoolClosedError(this.name, this.state));
@@ -721,6 +761,7 @@ export class Engine<T>
       }
     }
     this.#prefills.push(prefill);
+    this.#restless = true;
     this.#turns.leave(outermost, now);
     return prefill.promise;
   }
@@ -733,6 +774,7 @@ export class Engine<T>
     const { journal } = this;
     const effectiveMin = Math.min(min, max);
     this.#wantedMin = min;
+    this.#restless = true;
     if (effectiveMin !== journal.min || max !== journal.max) {
       journal.min = effectiveMin;
       journal.max = max;
@@ -775,6 +817,7 @@ export class Engine<T>
   #switch(lifecycle: 'running' | 'paused', event: 'resumed' | 'paused'): void {
     const outermost = this.#turns.enter();
     const now = this.#timetable.now();
+    this.#restless = true;
     this.journal.lifecycle = lifecycle;
     this.journal.record(event, now, {});
     this.#turns.leave(outermost, now);
@@ -798,6 +841,7 @@ export class Engine<T>
   #startClosing(closing: Closing, now: number): void {
     const { journal } = this;
     this.#closing = closing;
+    this.#restless = true;
     journal.lifecycle = 'draining';
     journal.record('draining', now, {});
     this.#fillPause.end();
@@ -809,7 +853,6 @@ export class Engine<T>
     else this.#refuseAll(now);
     this.#permits?.withdraw(this.#asked - journal.waiting);
     this.#abortCreates(journal.waiting);
-    if (!this.#mayServe()) this.housekeeping.retireAll(now);
   }
 
   drainLimit(now: number): void {

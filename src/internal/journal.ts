@@ -107,9 +107,11 @@ export class Journal<T> {
   commit(): void {
     // Somebody may have looked in mid-transition.
     this.#record = undefined;
-    this.#turns.committed(
-      this.#drafts.length > 0 || this.#states.observed ? this.#notification() : undefined,
-    );
+    if (this.#drafts.length > 0 || this.#states.observed) {
+      this.#turns.committed(this.#notification());
+    } else if (this.#turns.hasStaged) {
+      this.#turns.committed(undefined);
+    }
   }
 
   /** What this transition has to say; nothing, where it has no event and changed no count. */

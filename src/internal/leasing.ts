@@ -207,14 +207,23 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
       slot.leaseWatch = undefined;
     }
     journal.sequence += 1;
-    if (!journal.heard) return;
+    if (journal.heard) this.#addReleased(lease, reason, heldMillis, now);
+  }
+
+  #addReleased(
+    lease: LeaseHandle<T>,
+    reason: ReleaseReason,
+    heldMillis: number,
+    now: number,
+  ): void {
+    const { journal } = this.#inventory;
     journal.add({
       type: 'released',
       seq: journal.sequence,
       at: now,
       pool: this.name,
       state: undefined,
-      id: slot.id,
+      id: lease.slot.id,
       requestId: lease.requestId,
       label: lease.options?.label,
       heldMillis,

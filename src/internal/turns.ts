@@ -56,6 +56,10 @@ export class Turns {
     this.#staged.push(delivery);
   }
 
+  get hasStaged(): boolean {
+    return this.#staged.length > 0;
+  }
+
   /** A transition is committed: its notification, if anybody listens, and then what was to leave behind it. */
   committed(notification: Delivery | undefined): void {
     if (notification !== undefined) {
@@ -70,7 +74,10 @@ export class Turns {
 
   /** Outermost caller only. Each delivery is isolated: a throw must not stop the ones behind it. */
   flush(): void {
-    if (this.#waiting === 0) return;
+    if (this.#waiting > 0) this.#deliver();
+  }
+
+  #deliver(): void {
     const queue = this.#queue;
     while (this.#waiting > 0) {
       const delivery = queue[this.#position] as Delivery;

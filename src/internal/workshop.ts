@@ -195,7 +195,8 @@ export class Workshop<T> implements TaskOwner<T> {
   #run(task: Task<T>, limitMillis: number, call: () => unknown): void {
     task.slot.task = task;
     task.run(call);
-    if (task.running) {
+    // The hook may have closed the pool by force, which gives up this very call.
+    if (task.running && !task.late) {
       this.#timetable.plan(task, task.startedAt + limitMillis);
     }
   }
