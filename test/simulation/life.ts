@@ -2,6 +2,7 @@ import {
   createPool,
   HookTimeoutError,
   PoolError,
+  type HookName,
   type Pool,
   type PoolEvent,
   type PoolState,
@@ -17,7 +18,7 @@ import {
 import { nameEvent } from '../../src/testing/invariant-error.js';
 import { Borrower, type BorrowerOwner } from './borrower.js';
 import { Draw } from './draw.js';
-import { drawNested, type Operation, type Plan } from './plan.js';
+import { drawNested, type Occasion, type Operation, type Plan } from './plan.js';
 import { SimulatedClock, SimulatedTime } from './simulated-time.js';
 import { Budget, DeliberateError, World, type WorldOwner } from './world.js';
 
@@ -93,7 +94,7 @@ class Life implements BorrowerOwner, WorldOwner {
   readonly #promises = new Set<string>();
   readonly #problems: string[] = [];
   readonly #reactions = new Map<string, Operation>();
-  readonly #counts = new Map<string, number>();
+  readonly #counts = new Map<Occasion, number>();
   readonly #idleSince = new Map<number, number>();
   readonly #createdAt = new Map<number, number>();
   #promiseCount = 0;
@@ -142,8 +143,9 @@ class Life implements BorrowerOwner, WorldOwner {
     this.#activity += 1;
   }
 
-  hookCalled(): void {
-    if (!this.#isFinishing) this.perform(drawNested(this.#nested, this.#plan.options, false));
+  hookCalled(hook: HookName, isUnplanned: boolean): void {
+    this.#react(`${hook} hook`);
+    if (isUnplanned) this.perform(drawNested(this.#nested, this.#plan.options, false));
   }
 
   problem(message: string): void {
@@ -178,7 +180,7 @@ class Life implements BorrowerOwner, WorldOwner {
 
   /** Does something to the pool, from outside or inside a callback. */
   perform(operation: Operation): void {
-    if (this.#depth >= deepest) return;
+    if (this.#depth >= deepest || this.#isFinishing) return;
     this.#depth += 1;
     this.operations += 1;
     this.#log(() => `${'  '.repeat(this.#depth)}${describe(operation)}`);
@@ -509,18 +511,20 @@ class Life implements BorrowerOwner, WorldOwner {
     const { pool } = this;
     if (this.#reactions.size > 0) {
       // First of all subscribers, so that the others must still hear everything in its order.
-      pool.stats$.subscribe(event => {
-        const nth = (this.#counts.get(event.type) ?? 0) + 1;
-        this.#counts.set(event.type, nth);
-        const reaction = this.#reactions.get(`${event.type} ${nth}`);
-        if (reaction !== undefined && !this.#isFinishing) this.perform(reaction);
-      });
+      pool.stats$.subscribe(({ type }) => this.#react(type));
     }
     pool.state$.subscribe(state => {
       this.stir();
       this.#states.push(state);
     });
     if (this.#plan.heard) pool.stats$.subscribe(event => this.#hearEvent(event));
+  }
+
+  #react(on: Occasion): void {
+    const nth = (this.#counts.get(on) ?? 0) + 1;
+    this.#counts.set(on, nth);
+    const reaction = this.#reactions.get(`${on} ${nth}`);
+    if (reaction !== undefined) this.perform(reaction);
   }
 
   #hearEvent(event: PoolEvent): void {

@@ -66,6 +66,8 @@ export interface Profile {
   readonly never: number;
   /** Answers within the call. */
   readonly now: number;
+  /** What does not answer within the call takes from the one up to the other. */
+  readonly leastMillis: number;
   readonly longestMillis: number;
 }
 
@@ -113,9 +115,12 @@ export interface PlannedOptions {
   readonly permits: number;
 }
 
-/** Done inside the call that tells a subscriber of `stats$` the event, the n-th of its type, counted from 1. */
+/** Whose call it is inside which something is done: a subscriber of `stats$` that is told, or a hook that is called. */
+export type Occasion = PoolEventType | `${HookName} hook`;
+
+/** Done inside a call of somebody's, the n-th of its kind, counted from 1. */
 export interface Reaction {
-  readonly on: PoolEventType;
+  readonly on: Occasion;
   readonly nth: number;
   readonly operation: Operation;
 }
@@ -167,6 +172,7 @@ export const plainProfile: Profile = {
   empty: 0,
   never: 0,
   now: 1,
+  leastMillis: 0,
   longestMillis: 0,
 };
 
@@ -249,6 +255,7 @@ function drawHooks(draw: Draw): HookPlan {
       empty: draw.chance(0.1) ? 0.1 : 0,
       never: overruns && draw.chance(0.5) ? 0.1 : 0,
       now: draw.one(0, 0.2, 0.5, 1),
+      leastMillis: 0,
       longestMillis: overruns && draw.chance(0.5) ? 60 : isDestroy ? 10 : calmMillis,
     };
   };
@@ -412,7 +419,7 @@ function drawClose(draw: Draw): Operation {
 }
 
 function drawReactions(draw: Draw, options: PlannedOptions): Reaction[] {
-  const types: readonly PoolEventType[] = [
+  const occasions: readonly Occasion[] = [
     'requested',
     'acquired',
     'released',
@@ -426,9 +433,13 @@ function drawReactions(draw: Draw, options: PlannedOptions): Reaction[] {
     'reset',
     'timedOut',
     'closed',
+    'create hook',
+    'validate hook',
+    'reset hook',
+    'destroy hook',
   ];
   return Array.from({ length: draw.between(1, 8) }, () => ({
-    on: draw.one(...types),
+    on: draw.one(...occasions),
     nth: draw.between(1, 20),
     operation: draw.chance(0.05) ? { do: 'throw' } : drawNested(draw, options, false),
   }));

@@ -24,7 +24,7 @@ export interface WorldOwner {
   /** Something happened that others may go on from. */
   stir(): void;
   /** A hook is being called: the place to do something to the pool. */
-  hookCalled(): void;
+  hookCalled(hook: HookName, isUnplanned: boolean): void;
 }
 
 /** The answers to the hooks, by a plan, under an oracle that sees what becomes of each resource. */
@@ -104,9 +104,9 @@ export class World {
     const fate = draw.share();
     const style = draw.one(...this.#plan.styles);
     const isNow = draw.share() < profile.now;
-    const millis = draw.between(0, profile.longestMillis);
+    const millis = draw.between(profile.leastMillis, profile.longestMillis);
     const isNever = draw.share() < profile.never;
-    if (draw.share() < this.#plan.reenter) this.#owner.hookCalled();
+    this.#owner.hookCalled(hook, draw.share() < this.#plan.reenter);
     const outcome = outcomeOf(fate, profile);
     if (outcome === 'empty' && isNow && !isNever) {
       return (style === 'promise' ? Promise.resolve(undefined) : EMPTY) as Hook<R>;
