@@ -233,13 +233,13 @@ describe('many users', { timeout: 60_000 }, () => {
       holder = lease;
     };
     const handOff = (count: number): number => {
-      const startedAt = performance.now();
+      const before = process.cpuUsage();
       for (let i = 0; i < count; i += 1) {
-        const before = holder;
+        const last = holder;
         source.subscribe(take);
-        void before?.release();
+        void last?.release();
       }
-      return performance.now() - startedAt;
+      return process.cpuUsage(before).user;
     };
     handOff(100_000);
     collectGarbage();
@@ -248,7 +248,7 @@ describe('many users', { timeout: 60_000 }, () => {
     const second = handOff(450_000);
     collectGarbage();
     expect(heapBytes() - before).toBeLessThan(1_000_000);
-    // Generous: the machine has other work. A queue that grew with use would be slower by orders of magnitude.
+    // Generous, and time of the processor: a queue that grew with use would be slower by orders of magnitude.
     expect(second).toBeLessThan(first * 4);
     expect(pool.stats).toMatchObject({ created: 1, acquired: 1_000_000, released: 999_999 });
     expect(pool.state).toMatchObject({ leased: 1, waiting: 0 });
@@ -269,9 +269,9 @@ describe('many users', { timeout: 60_000 }, () => {
       good.unsubscribe();
     };
     const run = (count: number): number => {
-      const startedAt = performance.now();
+      const before = process.cpuUsage();
       for (let i = 0; i < count; i += 1) round();
-      return performance.now() - startedAt;
+      return process.cpuUsage(before).user;
     };
     run(rounds / 10);
     const first = run(rounds / 2);
@@ -690,6 +690,6 @@ describe('random use', { timeout: 3_600_000 }, () => {
   }
 
   it('every method at random, also from inside callbacks and hooks, loses and leaves nothing', async () => {
-    for (let seed = 1; seed <= seeds / 2; seed += 1) await runEverything(seed);
+    for (let seed = 1; seed <= seeds / 4; seed += 1) await runEverything(seed);
   });
 });

@@ -84,7 +84,7 @@ describe('what a pool lets go of while it lives', { timeout: 60_000 }, () => {
     ['cancelled', 100_000],
     ['timed out', 100_000],
     // Fewer: Node itself keeps some bytes for each AbortController that there was.
-    ['aborted', 10_000],
+    ['aborted', 5000],
   ] as const)(
     'ML-02: waiters that were %s, %i of them, are collectable at once, without any release',
     async (kind, waiters) => {
