@@ -422,6 +422,27 @@ describe('checkInvariants', () => {
     expect(brokenBy([...short.slice(0, -1), lied])).toContain('fold');
   });
 
+  it('I11: follows leases that leak, are taken back or leave the pool with their resource', () => {
+    const scheduler = new TestScheduler(() => undefined);
+    scheduler.run(() => {
+      const events: PoolEvent[] = [];
+      const limits = { leakWarningMillis: 5, maxLeaseMillis: 9 };
+      const pool = createPool<number>({ create: () => 7, max: 2, ...limits });
+      pool.stats$.subscribe(event => events.push(event));
+      pool.acquire().subscribe({ error: () => undefined });
+      pool.acquire().subscribe(lease => {
+        scheduler.schedule(() => lease.detach(), 2);
+      });
+      scheduler.flush();
+      expect(brokenBy(events)).toEqual([]);
+      const lied = (type: PoolEvent['type'], change: object) =>
+        brokenBy(events.map(event => (event.type === type ? { ...event, ...change } : event)));
+      expect(lied('leaked', { requestId: 2 })).toContain('releaseOnce');
+      expect(lied('revoked', { requestId: 2 })).toContain('releaseOnce');
+      expect(lied('leaked', { id: 2 })).toContain('identity');
+    });
+  });
+
   it('errors with what is wrong, and with the last events', () => {
     let failure: unknown;
     const events = repeated(indexOf('released'));

@@ -313,6 +313,33 @@ describe('oracleFactory', () => {
     expect(() => make(lasting)).toThrow('max of 1');
   });
 
+  it('where hooks may be abandoned, does not take the end of an old hook for that of the new one', async () => {
+    const gate = gates({ style: 'promise' });
+    const oracle = oracleFactory({
+      max: 1,
+      abandons: true,
+      hooks: { validate: gate.hooks.validate },
+    });
+    const resource = make(oracle);
+    const validated = oracle.hooks.validate(resource);
+    oracle.hooks.reset(resource);
+    const again = oracle.hooks.validate(resource);
+    void oracle.hooks.destroy(resource, 'invalid');
+    gate.validate.ok();
+    gate.validate.ok(false);
+    expect([await validated, await again]).toEqual([true, false]);
+    expect(oracle.violations).toEqual([]);
+    expect(oracle.live).toBe(0);
+  });
+
+  it('finds a borrower that starts during the destroy', () => {
+    const oracle = oracleFactory({ max: 1, hooks: { destroy: () => NEVER } });
+    const resource = make(oracle);
+    subscribeTo(oracle.hooks.destroy(resource, 'idle'));
+    expect(() => oracle.use(resource)).toThrow('resource 1 is used during its destroy');
+    expect(resource.alive).toBe(true);
+  });
+
   it('finds a pool that lends a resource during its reset', () => {
     const oracle = oracleFactory({ max: 1, hooks: { reset: () => NEVER } });
     const pool = createPool({ ...oracle.hooks, max: 1, idleTimeoutMillis: Infinity });

@@ -41,6 +41,24 @@ export class PoolFold {
     this.#max = start.max ?? 10;
   }
 
+  /** Whether the state after everything that was added is this one. Cheaper than to compare `state`. */
+  equals(state: PoolState): boolean {
+    const counts = this.#counts;
+    return (
+      state.leased === counts.leased &&
+      state.idle === counts.idle &&
+      state.waiting === this.#requests.size &&
+      state.creating === counts.creating &&
+      state.validating === counts.validating &&
+      state.resetting === counts.resetting &&
+      state.destroying === counts.destroying &&
+      state.size === this.#resources.size - counts.creating &&
+      state.min === this.#min &&
+      state.max === this.#max &&
+      state.lifecycle === this.#lifecycle
+    );
+  }
+
   /** The state after everything that was added: a new object each time. */
   get state(): PoolState {
     const { idle, leased, creating, validating, resetting, destroying } = this.#counts;
@@ -191,8 +209,25 @@ export function foldEvents(start?: FoldStart): OperatorFunction<PoolEvent, PoolS
 
 /** The names of the fields in which two states differ. */
 export function differences(a: PoolState, b: PoolState): readonly (keyof PoolState)[] {
-  if (a === b || stateFields.every(field => a[field] === b[field])) return [];
-  return stateFields.filter(field => a[field] !== b[field]);
+  return isSameState(a, b) ? [] : stateFields.filter(field => a[field] !== b[field]);
+}
+
+/** Field by field by name: asked for every event of a pool in production. */
+export function isSameState(a: PoolState, b: PoolState): boolean {
+  return (
+    a === b ||
+    (a.leased === b.leased &&
+      a.idle === b.idle &&
+      a.waiting === b.waiting &&
+      a.creating === b.creating &&
+      a.size === b.size &&
+      a.validating === b.validating &&
+      a.resetting === b.resetting &&
+      a.destroying === b.destroying &&
+      a.lifecycle === b.lifecycle &&
+      a.min === b.min &&
+      a.max === b.max)
+  );
 }
 
 const stateFields = [

@@ -1,6 +1,6 @@
 import type { DestroyReason, PoolEvent, PoolState, ResourceStatus } from '../index.js';
 import { leftovers, wrongCounts } from './counts.js';
-import { differences, PoolFold } from './fold.js';
+import { differences, isSameState, PoolFold } from './fold.js';
 import { nameEvent, type InvariantRule, type InvariantViolation } from './invariant-error.js';
 
 /** What a check cannot see in the events. */
@@ -78,9 +78,7 @@ export class InvariantChecker {
     const last = this.#last;
     if (last === undefined) this.#begin(event);
     else {
-      if (event.state !== last.state && differences(event.state, last.state).length > 0) {
-        this.#endTransition(last);
-      }
+      if (!isSameState(event.state, last.state)) this.#endTransition(last);
       if (event.seq !== last.seq + 1) {
         this.#report('sequence', `${nameEvent(event)} follows ${nameEvent(last)}`);
       }
@@ -117,8 +115,8 @@ export class InvariantChecker {
 
   #endTransition(last: PoolEvent): void {
     const { state } = last;
-    const folded = this.#fold?.state;
-    if (folded !== undefined) {
+    if (this.#fold?.equals(state) === false) {
+      const folded = this.#fold.state;
       for (const field of differences(folded, state)) {
         this.#report(
           'fold',
@@ -307,10 +305,7 @@ export class InvariantChecker {
   }
 
   #acquire(event: EventOf<'acquired'>): void {
-    const [oldest] = this.#requests;
-    if (this.#options.fifo === true && oldest !== undefined && oldest < event.requestId) {
-      this.#report('order', `${nameEvent(event)} is served while request ${oldest} waits`);
-    }
+    if (this.#options.fifo === true) this.#checkOrder(event);
     this.#endRequest(event);
     this.#checkNotPaused(event);
     const record = this.#known(event);
@@ -323,6 +318,12 @@ export class InvariantChecker {
     record.status = 'leased';
     record.lease = event.requestId;
     record.mayReset = false;
+  }
+
+  #checkOrder(event: EventOf<'acquired'>): void {
+    const [oldest] = this.#requests;
+    if (oldest === undefined || oldest >= event.requestId) return;
+    this.#report('order', `${nameEvent(event)} is served while request ${oldest} waits`);
   }
 
   /** Why a resource may not be lent, if it may not. */

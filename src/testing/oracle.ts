@@ -154,7 +154,6 @@ class ResourceOracle implements Oracle {
     if (!made.alive) this.violate(`resource ${id} is used after its destroy`);
     if (made.use !== undefined) this.violate(`resource ${id} is lent to two borrowers at once`);
     if (made.hook !== undefined) this.violate(`resource ${id} is used during its ${made.hook}`);
-    if (made.doomed) this.violate(`resource ${id} is used after its destroy began`);
     const end = (): void => {
       if (made.use === use) made.use = undefined;
     };
