@@ -124,7 +124,7 @@ export class Engine<T>
     if (subscriber.closed) return;
     const turns = this.#turns;
     // The quick way, for the commonest case: no request object, and no queue for the one delivery.
-    if (options === undefined && !turns.busy) {
+    if (options === undefined && !turns.busy && this.#inventory.idle.tail !== undefined) {
       const now = this.#timetable.now();
       const slot = this.#lendable(now);
       if (slot !== undefined) {
@@ -472,7 +472,7 @@ export class Engine<T>
   /** Why a slot that is free must go, if it must. */
   #mustGo(slot: Slot<T>, now: number): DestroyReason | undefined {
     const reason = this.#inventory.retirement(slot, now);
-    if (reason !== undefined) return reason;
+    if (reason !== undefined || !this.#restless) return reason;
     if (this.#closing !== undefined && !this.#mayServe()) return 'closed';
     return this.#inventory.isOverfull() ? 'surplus' : undefined;
   }
@@ -588,13 +588,23 @@ export class Engine<T>
 
   #settleAll(now: number): void {
     const { journal } = this;
-    this.#pump(now);
+    if (this.#hasRoom()) this.#pump(now);
     if (this.#closing !== undefined && !this.#mayServe()) this.housekeeping.retireAll(now);
     journal.commit();
     if (this.#closing !== undefined) this.#finishClosing(now);
     const isWaitedFor = journal.waiting > 0;
     this.#timetable.hold(isWaitedFor || this.#isAwaited());
     this.#restless = isWaitedFor || this.#hasMoreToDo();
+  }
+
+  /** Whether a pump could move anything: else all is lent, and whoever waits waits on. */
+  #hasRoom(): boolean {
+    return (
+      this.#inventory.idle.tail !== undefined ||
+      freeSlots(this.journal, 0) > 0 ||
+      this.#permits !== undefined ||
+      this.#prefills.length > 0
+    );
   }
 
   turnEnded(): void {

@@ -24,7 +24,7 @@ export class Turns {
   busy = false;
   readonly #owner: TurnOwner;
   readonly #queue: (Delivery | undefined)[] = [];
-  #staged: Delivery[] = [];
+  readonly #staged: Delivery[] = [];
   #position = 0;
   #waiting = 0;
 
@@ -66,10 +66,9 @@ export class Turns {
       this.#queue.push(notification);
       this.#waiting += 1;
     }
-    if (this.#staged.length === 0) return;
-    this.#queue.push(...this.#staged);
+    for (const delivery of this.#staged) this.#queue.push(delivery);
     this.#waiting += this.#staged.length;
-    this.#staged = [];
+    while (this.#staged.length > 0) this.#staged.pop();
   }
 
   /** Outermost caller only. Each delivery is isolated: a throw must not stop the ones behind it. */
