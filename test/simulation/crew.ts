@@ -1,9 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Answer, Order } from './worker.js';
 
-/** No seed takes a worker as long as that, on any machine. */
-export const hangMillis = 20_000;
-
 const lookMillis = 100;
 
 /** The worker did not answer: it hangs in an endless loop. */
@@ -29,7 +26,8 @@ export class Hand {
     return this.#told[2] ?? 0;
   }
 
-  async do(order: Order, limitMillis: number = hangMillis): Promise<Answer | Hang> {
+  /** Hands over an order; without any progress for so long it hangs. */
+  async do(order: Order, limitMillis: number): Promise<Answer | Hang> {
     const worker = (this.#worker ??= new Worker(new URL('worker.js', import.meta.url), {
       workerData: this.#told,
     }));

@@ -97,6 +97,8 @@ class Life implements BorrowerOwner, WorldOwner {
   readonly #counts = new Map<Occasion, number>();
   readonly #idleSince = new Map<number, number>();
   readonly #createdAt = new Map<number, number>();
+  /** Resources that were lent since they were last made or seen good. */
+  readonly #unchecked = new Set<number>();
   #promiseCount = 0;
   #activity = 0;
   #depth = 0;
@@ -271,7 +273,13 @@ class Life implements BorrowerOwner, WorldOwner {
     this.#world.letAbandon();
     this.#isExact = false;
     const { waiters, drainTimeoutMillis, force } = options;
-    const closed = this.pool.close({ waiters, drainTimeoutMillis, force });
+    const { pool } = this;
+    const checkEnd = (): void => {
+      const { lifecycle } = pool.state;
+      if (lifecycle !== 'closed') this.problem(`close settled while the pool is ${lifecycle}`);
+    };
+    const closed = pool.close({ waiters, drainTimeoutMillis, force });
+    closed.then(checkEnd, checkEnd);
     this.keeps('close', closed, undefined, true);
   }
 
@@ -484,6 +492,7 @@ class Life implements BorrowerOwner, WorldOwner {
   /** Fails with all that is wrong by now. */
   #demand(): void {
     const wrong = [...this.oracle.violations, ...this.#problems];
+    for (const delay of this.#time.overflows) wrong.push(`a timer was asked for ${delay} ms`);
     if (wrong.length > 0) throw new Error(wrong.join('; '));
   }
 
@@ -536,6 +545,12 @@ class Life implements BorrowerOwner, WorldOwner {
         this.#createdAt.set(event.id, event.at);
         this.#idleSince.set(event.id, event.at);
         break;
+      case 'validated':
+        this.#unchecked.delete(event.id);
+        break;
+      case 'acquired':
+        this.#checkLent(event.id);
+        break;
       case 'released':
       case 'reset':
         this.#idleSince.set(event.id, event.at);
@@ -564,6 +579,13 @@ class Life implements BorrowerOwner, WorldOwner {
     if (reason === 'lifetime' && age < maxLifetimeMillis * (1 - lifetimeJitter)) {
       this.problem(`resource ${id} is evicted at an age of ${age} ms`);
     }
+  }
+
+  #checkLent(id: number): void {
+    const { validate, validateOnBorrow, validateAfterIdleMillis } = this.#plan.options;
+    if (!validate || !validateOnBorrow || validateAfterIdleMillis > 0) return;
+    if (this.#unchecked.has(id)) this.problem(`resource ${id} is lent again without a check`);
+    this.#unchecked.add(id);
   }
 
   #checkGivenUp(type: string, error: unknown): void {

@@ -12,7 +12,8 @@ const usage = `Plays pools by seeds, in virtual time.
   --seed S     the first of them (1)
   --workers W  threads (as many as there are processors)
   --trace      with one seed: all that is done and told, failing or not
-  --quick      only finds the first failing seed, without a minimal trace`;
+  --quick      only finds the first failing seed, without a minimal trace
+  --patience P seconds that one step of a seed may take before it counts as hanging (20)`;
 
 /** Seeds that a worker is given at a time: few, so that all end together. */
 const portion = 20;
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: String(availableParallelism()) },
     trace: { type: 'boolean', default: false },
+    patience: { type: 'string', default: '20' },
     quick: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -36,6 +38,7 @@ const crew = Array.from(
   { length: Math.min(whole('workers'), Math.ceil(seeds / portion)) },
   () => new Hand(),
 );
+const patienceMillis = whole('patience') * 1_000;
 const started = performance.now();
 const failures: SeedFailure[] = [];
 let next = first;
@@ -63,7 +66,7 @@ if (values.help) {
   process.exitCode = isStopped ? 130 : Math.min(1, failures.length);
 }
 
-function whole(name: 'seed' | 'seeds' | 'workers'): number {
+function whole(name: 'seed' | 'seeds' | 'workers' | 'patience'): number {
   const value = Number(values[name]);
   if (Number.isInteger(value) && value > 0) return value;
   throw new RangeError(`--${name} must be a whole number above 0\n${usage}`);
@@ -101,7 +104,7 @@ async function work(hand: Hand): Promise<void> {
 }
 
 async function playPortion(hand: Hand, from: number, count: number): Promise<void> {
-  const answer = await hand.do({ seeds: { from, count } });
+  const answer = await hand.do({ seeds: { from, count } }, patienceMillis);
   if (isHang(answer)) {
     const { seed, life } = answer;
     failures.push({ seed, life, plan: planOf(seed, life), failure: hangs });
@@ -149,7 +152,7 @@ async function printLife(hand: Hand, plan: Plan): Promise<number> {
   for (const { on, nth, operation } of reactions) {
     console.log(`in ${on} number ${nth}: ${describe(operation)}`);
   }
-  const answer = await hand.do({ plan, isTraced: true });
+  const answer = await hand.do({ plan, isTraced: true }, patienceMillis);
   if (isHang(answer)) {
     for (const operation of plan.operations) console.log(`        ${describe(operation)}`);
     return 0;

@@ -182,6 +182,8 @@ export const gatedProfile: Profile = { ...plainProfile, now: 0, never: 1 };
 /** Below every time limit that a calm life has. */
 const calmMillis = 15;
 const shortLimitMillis = 20;
+/** More than a timer can be set to. */
+const monthMillis = 31 * 24 * 60 * 60 * 1_000;
 
 /** Draws the life of one pool, of about so many operations. */
 export function drawPlan(seed: number, operations: number): Plan {
@@ -221,7 +223,7 @@ function drawOptions(draw: Draw): PlannedOptions {
     resetTimeoutMillis: draw.one(5_000, 5_000, shortLimitMillis),
     destroyTimeoutMillis: draw.one(5_000, 5_000, shortLimitMillis),
     idleTimeoutMillis: draw.one(Infinity, Infinity, 60, 200),
-    maxLifetimeMillis: draw.one(Infinity, Infinity, 100, 400),
+    maxLifetimeMillis: draw.one(Infinity, monthMillis, 100, 400),
     lifetimeJitter: draw.one(0, 0, 0.5),
     validateOnBorrow: validate && draw.chance(0.8),
     validateOnReturn: validate && draw.chance(0.3),

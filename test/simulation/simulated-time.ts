@@ -3,6 +3,9 @@ import { Subscription, type SchedulerAction, type SchedulerLike } from 'rxjs';
 /** Actions that one instant may take before it counts as going on for ever. */
 const longestInstant = 100_000;
 
+/** Real timers take no more: a longer delay fires at once, so asking for one is a mistake. */
+const longestDelay = 2 ** 31 - 1;
+
 interface Action {
   readonly at: number;
   readonly owner: SimulatedClock;
@@ -16,6 +19,8 @@ interface Action {
 export class SimulatedTime {
   /** True time, by which everything falls due. */
   frame = 0;
+  /** Delays that no real timer could have kept. */
+  readonly overflows: number[] = [];
   /** What the clocks show beside it. */
   offset = 0;
   /** Sorted: the next one is the last. */
@@ -54,6 +59,7 @@ export class SimulatedTime {
   }
 
   schedule(owner: SimulatedClock, work: () => void, delay: number): Subscription {
+    if (!(delay <= longestDelay)) this.overflows.push(delay);
     const at = this.frame + Math.max(0, delay);
     const action: Action = { at, owner, work };
     const actions = this.#actions;
