@@ -3,9 +3,14 @@ const FRAMES = 50;
 
 /** The stack of now, for a report that is read later. */
 export function callerStack(): string | undefined {
+  return withFrames(FRAMES, () => new Error('acquired here')).stack;
+}
+
+/** Makes an error with so many frames of its stack. */
+export function withFrames<E extends Error>(frames: number, make: () => E): E {
   const usual = Error.stackTraceLimit;
-  Error.stackTraceLimit = FRAMES;
-  const { stack } = new Error('acquired here');
+  Error.stackTraceLimit = frames;
+  const error = make();
   Error.stackTraceLimit = usual;
-  return stack;
+  return error;
 }

@@ -15,7 +15,7 @@ import type { Permit } from '../permits.js';
 import type { ResourceInfo } from '../resource-info.js';
 import type { PoolState } from '../state.js';
 import { AbortWatch } from './abort-watch.js';
-import { callerStack } from './caller-stack.js';
+import { callerStack, withFrames } from './caller-stack.js';
 import { Closing, type Closer } from './closing.js';
 import { currentContext } from './context.js';
 import { FillPause } from './fill-pause.js';
@@ -205,7 +205,11 @@ export class Engine<T>
     this.#dequeue(request);
     const waitedMillis = now - request.requestedAt;
     const cause = this.#lastCreateError;
-    const error = new AcquireTimeoutError(this.name, this.state, phase, waitedMillis, cause);
+    // What calls here is a timer: its stack tells nothing, and a crowd that times out would pay for each.
+    const error = withFrames(
+      0,
+      () => new AcquireTimeoutError(this.name, this.state, phase, waitedMillis, cause),
+    );
     this.totals.timedOut += 1;
     this.journal.record('timedOut', now, { ...endOf(request, now), error });
     this.#fail(request, error);
@@ -295,10 +299,8 @@ export class Engine<T>
     return place < inFlight ? 'creating' : 'waiting';
   }
 
-  /** The oldest waiter whose time is not up. One whose is, in a process that stood still, gets no lease any more. */
-  #firstWaiter(now: number): Request<T> | undefined {
-    const { first } = this.#waiters;
-    if (first === undefined || first.dueAt >= now) return first;
+  /** The oldest waiter whose time is not up, as it may be in a process that stood still. */
+  #firstLive(now: number): Request<T> | undefined {
     for (const request of this.#waiters) if (request.dueAt >= now) return request;
     return undefined;
   }
@@ -447,10 +449,10 @@ export class Engine<T>
   }
 
   #place(slot: Slot<T>, now: number): void {
-    const request =
-      this.journal.waiting > 0 && this.#mayServe() ? this.#firstWaiter(now) : undefined;
+    const request = this.journal.waiting > 0 && this.#mayServe() ? this.#waiters.first : undefined;
     slot.lease = undefined;
-    if (request === undefined) {
+    if (request === undefined || request.dueAt < now) {
+      // One whose time is up ends first, by a transition of its own; then the pump serves the next.
       this.#shelve(slot, now);
     } else if (!this.#inventory.needsCheck(slot, now)) {
       this.#grant(slot, request, now);
@@ -465,8 +467,7 @@ export class Engine<T>
 
   #shelve(slot: Slot<T>, now: number): void {
     this.#inventory.shelve(slot);
-    if (slot.place < 0) this.housekeeping.plan(slot, now);
-    this.housekeeping.planSpares(now);
+    this.housekeeping.shelved(slot, now);
   }
 
   /** Why a slot that is free must go, if it must. */
@@ -566,7 +567,7 @@ export class Engine<T>
     } else if (cause === 'fill') {
       if (this.#closing === undefined) this.#fillPause.afterFailure(now);
     } else {
-      const request = this.#firstWaiter(now);
+      const request = this.#firstLive(now);
       if (request === undefined) return;
       const failure = new CreateError(this.name, this.state, error);
       this.#refuse(request, 'createFailed', failure, now);
@@ -655,7 +656,7 @@ export class Engine<T>
       } else if (inventory.needsCheck(slot, now)) {
         this.#workshop.check(slot, now);
       } else {
-        const request = this.#firstWaiter(now);
+        const request = this.#waiters.first;
         if (request === undefined) return;
         this.#grant(slot, request, now);
       }

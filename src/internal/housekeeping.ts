@@ -47,6 +47,18 @@ export class Housekeeping<T> {
     else this.plan(slot, now);
   }
 
+  /** A slot became idle. */
+  shelved(slot: Slot<T>, now: number): void {
+    const { idleTimeoutMillis } = this.#inventory.options;
+    // It may be planned for later than its idling ends: from when there was nothing to spare.
+    const isPlanned = slot.place >= 0 && slot.dueAt <= slot.idleSince + idleTimeoutMillis;
+    if (!isPlanned) {
+      this.#timetable.cancel(slot);
+      this.plan(slot, now);
+    }
+    this.planSpares(now);
+  }
+
   /** Plans the upkeep of an idle slot. Leaving it planned while lent is cheaper than to cancel it on every lease. */
   plan(slot: Slot<T>, now: number): void {
     const { idleTimeoutMillis } = this.#inventory.options;
