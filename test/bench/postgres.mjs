@@ -48,6 +48,7 @@ await postgres.query('VACUUM ANALYZE person'); // not in a transaction
 const worker = fileURLToPath(new URL('postgres/worker.mjs', import.meta.url));
 const results = new Map();
 for (const callers of numbers) {
+  const variant = callers === 1 ? '1 caller' : `${callers} callers`;
   const jobs = Object.keys(contestants)
     .filter(entry => given.contestant.every(part => entry.includes(part)))
     .map(entry => ({
@@ -65,11 +66,11 @@ for (const callers of numbers) {
         Object.entries(figures)
           .map(([metric, value]) => `${plain(value)} ${scenario.units[metric]}`)
           .join(', ');
-      process.stderr.write(`${callers} callers, round ${round}: ${entry}: ${told}\n`);
+      process.stderr.write(`${variant}, round ${round}: ${entry}: ${told}\n`);
       if (figures.errors) process.stderr.write(figures.errors);
     },
   });
-  results.set(callers === 1 ? '1 caller' : `${callers} callers`, outcomes);
+  results.set(variant, outcomes);
 }
 await postgres.stop();
 
