@@ -225,7 +225,7 @@ describe('health$', () => {
     time.advance(1);
     expect(statuses(reports)).toEqual(['ok', 'saturated']);
     expect(reports[1]!.findings[0]!.reason).toBe(
-      '1 request waiting, without a break for 1.0 s: of 1, 1 leased',
+      '1 request waiting, the queue never empty for 1.0 s: all 1 are leased',
     );
     holder.leave();
     expect(statuses(reports)).toEqual(['ok', 'saturated', 'ok']);

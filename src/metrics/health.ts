@@ -165,7 +165,7 @@ export class HealthJudge {
         return `the last ${count(this.#failures, 'create')} failed`;
       case 'saturated':
         return (
-          `${count(state.waiting, 'request')} waiting, without a break for ` +
+          `${count(state.waiting, 'request')} waiting, the queue never empty for ` +
           `${duration(at - (this.#waitingSince ?? at))}: ${whyWaiting(state)}`
         );
       case 'leaking':
@@ -236,7 +236,8 @@ export function health$<T>(pool: Pool<T>, options: HealthOptions = {}): Observab
 
 function whyWaiting(state: PoolState): string {
   const { max, leased, creating, validating, resetting, destroying, idle } = state;
-  const parts = [
+  if (leased === max) return `all ${max} are leased`;
+  const places = [
     [leased, 'leased'],
     [creating, 'being created'],
     [validating, 'being validated'],
@@ -244,11 +245,10 @@ function whyWaiting(state: PoolState): string {
     [destroying, 'being destroyed'],
     [idle, 'idle'],
   ] as const;
-  const where = parts
+  const taken = places
     .filter(([number]) => number > 0)
-    .map(([number, what]) => `${number} ${what}`)
-    .join(', ');
-  return where === '' ? `none of ${max} is made` : `of ${max}, ${where}`;
+    .map(([number, what]) => `${number} ${what}`);
+  return taken.length === 0 ? `none of ${max} is made` : `of ${max}, ${taken.join(', ')}`;
 }
 
 function count(number: number, what: string): string {

@@ -1,0 +1,13 @@
+// Puts what `tsc` leaves out beside what it made: the dashboard's page, and uPlot, which draws its charts.
+import { copyFileSync, cpSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const page = `${root}dist/dashboard/page`;
+const uplot = dirname(fileURLToPath(import.meta.resolve('uplot')));
+
+mkdirSync(page, { recursive: true });
+cpSync(`${root}src/dashboard/page`, page, { recursive: true });
+for (const file of ['uPlot.iife.min.js', 'uPlot.min.css']) copyFileSync(`${uplot}/${file}`, `${page}/${file}`);
+copyFileSync(`${uplot}/../LICENSE`, `${page}/uPlot.LICENSE`);

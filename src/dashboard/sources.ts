@@ -1,0 +1,80 @@
+import type { Pool } from '../index.js';
+import type { HealthThresholds } from '../metrics/index.js';
+import { PoolFeed } from './pool-feed.js';
+
+/** Something that knows pools and may come to know others: a registry. It is asked again and again. */
+export interface PoolDirectory {
+  list(): Iterable<AnyPool>;
+}
+
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- pools of anything
+type AnyPool = Pool<any>;
+
+export type PoolSource = AnyPool | PoolDirectory;
+
+/** The feeds of all pools that the sources have at the moment. */
+export class Sources {
+  readonly #sources: readonly PoolSource[];
+  readonly #thresholds: HealthThresholds | undefined;
+  readonly #sampleStacks: number;
+  readonly #feeds = new Map<Pool<unknown>, PoolFeed>();
+  readonly #byKey = new Map<string, PoolFeed>();
+
+  constructor(
+    sources: readonly PoolSource[],
+    thresholds: HealthThresholds | undefined,
+    sampleStacks: number,
+  ) {
+    this.#sources = sources;
+    this.#thresholds = thresholds;
+    this.#sampleStacks = sampleStacks;
+    this.refresh();
+  }
+
+  get feeds(): Iterable<PoolFeed> {
+    return this.#feeds.values();
+  }
+
+  get(key: string): PoolFeed | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** Whether pools have come or gone since the last time. */
+  refresh(): boolean {
+    const present = new Set<Pool<unknown>>();
+    for (const source of this.#sources) {
+      if ('list' in source) for (const pool of source.list()) present.add(pool);
+      else present.add(source);
+    }
+    let changed = false;
+    for (const [pool, feed] of this.#feeds) {
+      if (present.has(pool)) continue;
+      feed.unsubscribe();
+      this.#feeds.delete(pool);
+      this.#byKey.delete(feed.key);
+      changed = true;
+    }
+    for (const pool of present) {
+      if (this.#feeds.has(pool)) continue;
+      const key = this.#keyFor(pool.name);
+      const feed = new PoolFeed(key, pool, this.#thresholds, this.#sampleStacks);
+      this.#feeds.set(pool, feed);
+      this.#byKey.set(key, feed);
+      changed = true;
+    }
+    return changed;
+  }
+
+  unsubscribe(): void {
+    for (const feed of this.#feeds.values()) feed.unsubscribe();
+    this.#feeds.clear();
+    this.#byKey.clear();
+  }
+
+  /** The name; of several pools of one name the later ones have a number. */
+  #keyFor(name: string): string {
+    let key = name;
+    for (let number = 2; this.#byKey.has(key); number += 1) key = `${name}~${number}`;
+    return key;
+  }
+}
