@@ -1,6 +1,7 @@
-// What RxJS itself costs: an Observable around an array's pop and push, and the same with two published states.
+// What RxJS itself costs: an Observable around an array's pop and push, the same with two published
+// states, and the same with a queue.
 import { BehaviorSubject, Observable } from 'rxjs';
-import { newResource } from '../drivers.mjs';
+import { CallbackDriver, newResource } from '../drivers.mjs';
 
 function cycle(borrow) {
   let granted = 0;
@@ -12,6 +13,13 @@ function cycle(borrow) {
     for (let index = 0; index < count; index += 1) borrow.subscribe(take).unsubscribe();
     return granted;
   };
+}
+
+class Loan {
+  constructor(resource, subscriber) {
+    this.resource = resource;
+    this.subscriber = subscriber;
+  }
 }
 
 export { newResource };
@@ -50,5 +58,37 @@ export const forms = {
         return () => heard;
       },
     };
+  },
+  'Observable with a queue': ({ max }) => {
+    const idle = Array.from({ length: max }, newResource);
+    let waiting = [];
+    let first = 0;
+    const borrow = new Observable(subscriber => {
+      const resource = idle.pop();
+      if (resource === undefined) waiting.push(subscriber);
+      else subscriber.next(new Loan(resource, subscriber));
+    });
+    return new CallbackDriver({
+      acquire: receive => {
+        borrow.subscribe(receive);
+      },
+      release: ({ resource, subscriber }) => {
+        subscriber.complete();
+        if (first === waiting.length) {
+          idle.push(resource);
+          return;
+        }
+        const next = waiting[first];
+        waiting[first] = undefined;
+        first += 1;
+        if (first === waiting.length) {
+          waiting = [];
+          first = 0;
+        }
+        next.next(new Loan(resource, next));
+      },
+      weigh: ({ resource }) => resource.weight,
+      nests: false,
+    });
   },
 };

@@ -4,6 +4,7 @@ export const title = 'Contended: 64 borrowers on 10 resources, each held for one
 export const reference = 'rxpool/acquire';
 export const units = { nanos: 'ns' };
 export const entries = [
+  'floor/Observable with a queue',
   'rxpool/acquire',
   'rxpool/use',
   'rxpool/lease',

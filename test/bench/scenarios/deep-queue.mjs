@@ -9,6 +9,7 @@ export const notes = [
 export const reference = 'rxpool/acquire';
 export const units = { nanos: 'ns per waiter', cold: 'ns, first time', bytes: 'bytes per waiter' };
 export const entries = [
+  'floor/Observable with a queue',
   'rxpool/acquire',
   'rxpool/lease',
   'generic-pool/acquire',
