@@ -262,6 +262,31 @@ const closeRules: Record<keyof CloseOptions, Rule> = {
   force: flag,
 };
 
+/** What stands where nothing is given. */
+const defaults = {
+  minIdle: 0,
+  maxWaiting: Infinity,
+  maxUses: Infinity,
+  createConcurrency: Infinity,
+  order: 'lifo',
+  acquireTimeoutMillis: 30_000,
+  createTimeoutMillis: 30_000,
+  validateTimeoutMillis: 5_000,
+  resetTimeoutMillis: 5_000,
+  destroyTimeoutMillis: 5_000,
+  idleTimeoutMillis: 30_000,
+  maxLifetimeMillis: Infinity,
+  lifetimeJitter: 0.1,
+  validateOnReturn: false,
+  validateIdleEveryMillis: Infinity,
+  validateAfterIdleMillis: 0,
+  leakWarningMillis: Infinity,
+  maxLeaseMillis: Infinity,
+  onCancel: 'release',
+  keepProcessAlive: false,
+  scheduler: asyncScheduler,
+} satisfies Partial<ResolvedOptions<unknown>>;
+
 let unnamedPools = 0;
 
 /** Checks everything before anything is made. */
@@ -281,8 +306,9 @@ export function resolveOptions<T>(options: PoolOptions<T>): ResolvedOptions<T> {
   if (minIdle > max && liveMax === undefined) {
     throw new InvalidOptionsError(name, 'minIdle', minIdle, `must not be above max (${max})`);
   }
-  const millis = (value: number | undefined, standard: number): number => value ?? standard;
   return {
+    ...defaults,
+    ...(given as DefinedOptions<T>),
     // Bound to the user's object, so that an options object with methods keeps its `this`, and bound now, so that
     // changing it later changes nothing.
     create: create.bind(options),
@@ -295,31 +321,18 @@ export function resolveOptions<T>(options: PoolOptions<T>): ResolvedOptions<T> {
     max,
     liveMin,
     liveMax,
-    minIdle,
-    maxWaiting: given.maxWaiting ?? Infinity,
-    maxUses: given.maxUses ?? Infinity,
-    createConcurrency: given.createConcurrency ?? Infinity,
-    order: given.order ?? 'lifo',
-    acquireTimeoutMillis: millis(given.acquireTimeoutMillis, 30_000),
-    createTimeoutMillis: millis(given.createTimeoutMillis, 30_000),
-    validateTimeoutMillis: millis(given.validateTimeoutMillis, 5_000),
-    resetTimeoutMillis: millis(given.resetTimeoutMillis, 5_000),
-    destroyTimeoutMillis: millis(given.destroyTimeoutMillis, 5_000),
-    idleTimeoutMillis: millis(given.idleTimeoutMillis, 30_000),
-    maxLifetimeMillis: millis(given.maxLifetimeMillis, Infinity),
-    lifetimeJitter: given.lifetimeJitter ?? 0.1,
     validateOnBorrow: given.validateOnBorrow ?? given.validate !== undefined,
-    validateOnReturn: given.validateOnReturn ?? false,
-    validateIdleEveryMillis: millis(given.validateIdleEveryMillis, Infinity),
-    validateAfterIdleMillis: millis(given.validateAfterIdleMillis, 0),
-    leakWarningMillis: millis(given.leakWarningMillis, Infinity),
-    maxLeaseMillis: millis(given.maxLeaseMillis, Infinity),
-    onCancel: given.onCancel ?? 'release',
-    keepProcessAlive: given.keepProcessAlive ?? false,
-    scheduler: given.scheduler ?? asyncScheduler,
     permits: given.permits,
   };
 }
+
+/** What is in it is given: the check has left out what is undefined. */
+type DefinedOptions<T> = {
+  [Option in Exclude<keyof PoolOptions<T>, 'min' | 'max'>]?: Exclude<
+    PoolOptions<T>[Option],
+    undefined
+  >;
+};
 
 export function checkAcquireOptions(pool: string, options: AcquireOptions): AcquireOptions {
   return checkRules(pool, options, acquireRules);

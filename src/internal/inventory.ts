@@ -163,28 +163,6 @@ export class Inventory<T> {
   }
 
   #count(status: SlotStatus, change: 1 | -1): void {
-    const { journal } = this;
-    switch (status) {
-      case 'idle':
-        journal.idle += change;
-        break;
-      case 'leased':
-        journal.leased += change;
-        break;
-      case 'creating':
-        journal.creating += change;
-        break;
-      case 'validating':
-        journal.validating += change;
-        break;
-      case 'resetting':
-        journal.resetting += change;
-        break;
-      case 'destroying':
-        journal.destroying += change;
-        break;
-      case 'gone':
-        break;
-    }
+    if (status !== 'gone') this.journal[status] += change;
   }
 }

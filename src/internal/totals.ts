@@ -43,28 +43,11 @@ export class Totals {
   readonly create: Durations = new Durations();
 
   snapshot(): PoolStats {
-    return {
-      created: this.created,
-      destroyed: this.destroyed,
-      acquired: this.acquired,
-      released: this.released,
-      timedOut: this.timedOut,
-      cancelled: this.cancelled,
-      rejected: this.rejected,
-      createFailed: this.createFailed,
-      validateFailed: this.validateFailed,
-      resetFailed: this.resetFailed,
-      destroyFailed: this.destroyFailed,
-      expired: this.expired,
-      pruned: this.pruned,
-      recycled: this.recycled,
-      leaked: this.leaked,
-      revoked: this.revoked,
-      peakLeased: this.peakLeased,
-      peakWaiting: this.peakWaiting,
-      wait: this.wait.snapshot(),
-      hold: this.hold.snapshot(),
-      create: this.create.snapshot(),
-    };
+    const { wait, hold, create } = this;
+    return Object.assign({}, this, {
+      wait: wait.snapshot(),
+      hold: hold.snapshot(),
+      create: create.snapshot(),
+    });
   }
 }
