@@ -4,6 +4,11 @@ import type { Observable } from 'rxjs';
 export interface Permit {
   /** Told once, after the resource is gone. Must not throw. */
   release(): void;
+  /**
+   * Whether the budget wants this permit back. Asked when a lease of its resource has ended, and by `evict()` of an
+   * idle one; true is a promise of the pool's to retire the resource now, as `surplus`. Must not throw.
+   */
+  recall?(): boolean;
 }
 
 /**

@@ -24,7 +24,7 @@ import { Inventory } from './inventory.js';
 import { Journal } from './journal.js';
 import type { LeaseHandle } from './lease-handle.js';
 import { Leasing } from './leasing.js';
-import { giveBack, PermitDesk, type PermitAsk, type PermitAsker } from './permit-desk.js';
+import { giveBack, PermitDesk, recalled, type PermitAsk, type PermitAsker } from './permit-desk.js';
 import { freeSlots, liveSize, missingResources, unservedWaiters } from './policy.js';
 import { Prefill } from './prefill.js';
 import { reportError } from './report.js';

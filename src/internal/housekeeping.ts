@@ -1,4 +1,5 @@
 import type { Inventory } from './inventory.js';
+import { recalled } from './permit-desk.js';
 import { deferred, type Slot } from './slot.js';
 import type { Timetable } from './timetable.js';
 import type { Turns } from './turns.js';
@@ -86,7 +87,8 @@ export class Housekeeping<T> {
     const now = this.#timetable.now();
     const ends: Promise<void>[] = [];
     for (const slot of this.#inventory.idleSlots()) {
-      const reason = slot.status === 'idle' ? this.#inventory.overdue(slot, now) : undefined;
+      if (slot.status !== 'idle') continue;
+      const reason = this.#inventory.overdue(slot, now) ?? recalled(slot.permit);
       if (reason === undefined) continue;
       ends.push((slot.settled ??= deferred()).promise);
       this.#workshop.retire(slot, reason, now);

@@ -1,4 +1,5 @@
 import { Subscription } from 'rxjs';
+import type { DestroyReason } from '../events.js';
 import type { Permit, PermitSource } from '../permits.js';
 import type { Prefill } from './prefill.js';
 import { reportError } from './report.js';
@@ -79,6 +80,16 @@ export class PermitDesk {
 
   #fail(ask: PermitAsk, error: unknown): void {
     if (this.#asks.delete(ask)) this.#asker.permitFailed(ask, error);
+  }
+}
+
+/** Why a resource must go although nothing is wrong with it: its budget wants the permit for somebody else. */
+export function recalled(permit: Permit | undefined): DestroyReason | undefined {
+  try {
+    return permit?.recall?.() === true ? 'surplus' : undefined;
+  } catch (error) {
+    reportError(error);
+    return undefined;
   }
 }
 
