@@ -28,8 +28,9 @@ export class Viewer {
   /** Sends a frame, or leaves it out. */
   send(type: string, data: string, now: number): void {
     const response = this.#response;
-    if (this.#behindSince !== undefined && response.writableLength > 0) {
-      if (now - this.#behindSince > patienceMillis) response.destroy();
+    if (this.#behindSince !== undefined) {
+      const isStuck = response.writableLength > 0 && now - this.#behindSince > patienceMillis;
+      if (isStuck) response.destroy();
       return;
     }
     if (response.writableLength > mostUnsent) {

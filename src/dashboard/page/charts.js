@@ -73,6 +73,7 @@ export class Charts {
       return;
     }
     if (this.#drawn.length === 0) this.#make();
+    const last = this.#points.at(-1);
     for (const [index, { id, lines, show }] of charts.entries()) {
       const chart = this.#drawn[index];
       if (chart === undefined) continue;
@@ -80,14 +81,10 @@ export class Charts {
         this.#points.map(point => point[0] / 1000),
         ...lines.map(({ at }) => this.#points.map(point => point[at])),
       ]);
-      const last = this.#points.at(-1);
-      byId(id).setAttribute(
-        'aria-label',
-        lines
-          .filter(({ at }) => last[at] !== null)
-          .map(({ label, at }) => `${label} ${show(last[at])}`)
-          .join(', '),
-      );
+      const figures = lines
+        .filter(({ at }) => last[at] !== null)
+        .map(({ label, at }) => `${label} ${show(last[at])}`);
+      byId(id).setAttribute('aria-label', figures.join(', ') || 'Nothing to measure now');
       this.#drawKey(index);
     }
   }
@@ -116,6 +113,7 @@ export class Charts {
     this.#drawn = charts.map(({ id, lines, show, floor }, index) => {
       const element = byId(id);
       element.setAttribute('role', 'img');
+      element.setAttribute('aria-label', 'Nothing to measure yet');
       const axis = {
         stroke: color('--muted'),
         grid: { stroke: color('--line'), width: 1 },

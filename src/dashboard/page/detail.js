@@ -68,8 +68,9 @@ export class Detail {
     }
   }
 
-  #drawHolder(cell, { id, label, stack }) {
-    const text = label ?? 'without a label';
+  #drawHolder(cell, { id, label, stack, waited }) {
+    const unknown = waited === undefined ? 'since before the dashboard' : 'without a label';
+    const text = label ?? unknown;
     const drawn = `${id} ${text} ${stack ?? ''}`;
     if (cell.dataset.drawn === drawn) return;
     cell.dataset.drawn = drawn;
