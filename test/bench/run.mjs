@@ -31,9 +31,9 @@ if (unknown !== undefined) {
 
 const settings = given.quick
   ? { quick: true, warmupMillis: 300, sampleMillis: 60, samples: 3 }
-  : { quick: false, warmupMillis: 1_000, sampleMillis: 150, samples: 5 };
+  : { quick: false, warmupMillis: 700, sampleMillis: 100, samples: 5 };
 const rounds = Number(given.rounds ?? (given.quick ? 3 : 5));
-const limitMillis = given.quick ? 15_000 : 120_000;
+const limitMillis = given.quick ? 15_000 : 45_000;
 
 const build = freezeBuild(given.build);
 const baseline = given.baseline && freezeBuild(given.baseline);

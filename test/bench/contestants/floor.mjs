@@ -19,6 +19,7 @@ class Loan {
   constructor(resource, subscriber) {
     this.resource = resource;
     this.subscriber = subscriber;
+    this.gone = false;
   }
 }
 
@@ -63,29 +64,36 @@ export const forms = {
     const idle = Array.from({ length: max }, newResource);
     let waiting = [];
     let first = 0;
+    const giveBack = loan => {
+      loan.gone = true;
+      if (loan.resource === undefined) return;
+      while (first < waiting.length) {
+        const next = waiting[first];
+        waiting[first] = undefined;
+        first += 1;
+        if (next.gone) continue;
+        next.resource = loan.resource;
+        next.subscriber.next(next);
+        return;
+      }
+      waiting = [];
+      first = 0;
+      idle.push(loan.resource);
+    };
     const borrow = new Observable(subscriber => {
-      const resource = idle.pop();
-      if (resource === undefined) waiting.push(subscriber);
-      else subscriber.next(new Loan(resource, subscriber));
+      const loan = new Loan(idle.pop(), subscriber);
+      if (loan.resource === undefined) waiting.push(loan);
+      else subscriber.next(loan);
+      return () => {
+        giveBack(loan);
+      };
     });
     return new CallbackDriver({
       acquire: receive => {
         borrow.subscribe(receive);
       },
-      release: ({ resource, subscriber }) => {
-        subscriber.complete();
-        if (first === waiting.length) {
-          idle.push(resource);
-          return;
-        }
-        const next = waiting[first];
-        waiting[first] = undefined;
-        first += 1;
-        if (first === waiting.length) {
-          waiting = [];
-          first = 0;
-        }
-        next.next(new Loan(resource, next));
+      release: loan => {
+        loan.subscriber.complete();
       },
       weigh: ({ resource }) => resource.weight,
       nests: false,
