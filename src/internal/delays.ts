@@ -17,7 +17,8 @@ export interface Delay<T> {
 export class Delays<T> {
   readonly #delays = new Map<number, Delay<T>>();
 
-  add(request: Request<T>, millis: number): void {
+  /** Returns whether the request is the first of its delay: only such a one can be the first of all. */
+  add(request: Request<T>, millis: number): boolean {
     let delay = this.#delays.get(millis);
     if (delay === undefined) {
       delay = { millis, first: undefined, last: undefined };
@@ -29,6 +30,7 @@ export class Delays<T> {
     if (last === undefined) delay.first = request;
     else last.later = request;
     delay.last = request;
+    return last === undefined;
   }
 
   /** Takes the request out if it is in. */

@@ -418,17 +418,18 @@ export class Engine<T>
   #returned(slot: Slot<T>, now: number): void {
     slot.idleSince = now;
     slot.seenGoodAt = now;
-    if (
-      !this.#restless &&
-      this.#returnsAsIs &&
-      this.#inventory.retirement(slot, now) === undefined
-    ) {
-      slot.lease = undefined;
-      this.#shelve(slot, now);
+    if (this.#returnsAsIs && slot.permit === undefined) {
+      // The quick way of `offer`: nobody waits, and only its own record can be against it.
+      if (!this.#restless && this.#inventory.retirement(slot, now) === undefined) {
+        slot.lease = undefined;
+        this.#shelve(slot, now);
+      } else {
+        this.offer(slot, now);
+      }
       return;
     }
     const { validate, validateOnReturn } = this.#options;
-    const reason = this.#mustGo(slot, now);
+    const reason = this.#mustGo(slot, now) ?? recalled(slot.permit);
     if (reason !== undefined) this.#workshop.retire(slot, reason, now);
     else if (validateOnReturn && validate !== undefined) this.#workshop.check(slot, now, true);
     else this.#workshop.reset(slot, now);

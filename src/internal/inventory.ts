@@ -36,14 +36,14 @@ export class Inventory<T> {
     this.journal.creating += 1;
   }
 
-  /** From idle to leased: what `move` does, for the pair that an acquire of an idle resource takes. */
+  /** What `move` to leased does, for the ways that most leases come: from idle, or straight from the last one. */
   lend(slot: Slot<T>): void {
     if (slot.status === 'idle') {
       this.idle.remove(slot);
       slot.status = 'leased';
       this.journal.idle -= 1;
       this.journal.leased += 1;
-    } else {
+    } else if (slot.status !== 'leased') {
       this.move(slot, 'leased');
     }
   }

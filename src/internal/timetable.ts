@@ -41,8 +41,7 @@ export class Timetable<T> {
   /** Limits the wait of a request that begins now. */
   limit(request: Request<T>, millis: number): void {
     if (millis === Infinity) return;
-    this.#delays.add(request, millis);
-    this.changed = true;
+    if (this.#delays.add(request, millis)) this.changed = true;
   }
 
   /** The wait of a request is over. */
