@@ -168,7 +168,8 @@ export class Borrower {
     if (timeoutMillis === undefined && priority === undefined && onCancel === undefined) {
       if (signal === undefined) return undefined;
     }
-    return { timeoutMillis, priority, signal, onCancel };
+    const label = priority === undefined ? undefined : String(priority);
+    return { timeoutMillis, priority, signal, label, onCancel };
   }
 
   #move(to: Borrower['state']): void {

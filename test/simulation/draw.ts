@@ -33,13 +33,16 @@ export class Draw {
 
   /** One of the names, each as often as its weight says. */
   weighted<Name extends string>(weights: Readonly<Record<Name, number>>): Name {
-    const entries = Object.entries(weights) as [Name, number][];
-    let left = this.#random() * entries.reduce((sum, [, weight]) => sum + weight, 0);
-    for (const [name, weight] of entries) {
-      left -= weight;
-      if (left < 0) return name;
+    let total = 0;
+    for (const name in weights) total += weights[name];
+    let left = this.#random() * total;
+    let chosen: Name | undefined;
+    for (const name in weights) {
+      chosen = name;
+      left -= weights[name];
+      if (left < 0) break;
     }
-    return (entries.at(-1) as [Name, number])[0];
+    return chosen as Name;
   }
 
   /** A seed for somebody else, so that one's decisions do not shift another's. */

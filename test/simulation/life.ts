@@ -99,6 +99,8 @@ class Life implements BorrowerOwner, WorldOwner {
   readonly #createdAt = new Map<number, number>();
   /** Resources that were lent since they were last made or seen good. */
   readonly #unchecked = new Set<number>();
+  /** The priorities of open requests. */
+  readonly #priorities = new Map<number, number>();
   #promiseCount = 0;
   #activity = 0;
   #depth = 0;
@@ -397,8 +399,21 @@ class Life implements BorrowerOwner, WorldOwner {
     if (this.oracle.live < size + creating) {
       this.problem(`${this.oracle.live} live, the pool counts ${size + creating}`);
     }
+    this.#checkServed();
     if (this.isHonest && isDone) this.#checkTime();
     this.#demand();
+  }
+
+  /** Nobody waits for what is there, at any moment: what is under way may be on its way to them. */
+  #checkServed(): void {
+    const { lifecycle, waiting, idle, validating, creating, size, max } = this.pool.state;
+    if (lifecycle !== 'running') return;
+    if (idle > 0 && waiting > validating) this.problem(`${waiting} wait while ${idle} are idle`);
+    const { permits, createConcurrency } = this.#plan.options;
+    const mayCreate = permits === Infinity && creating < createConcurrency && size + creating < max;
+    if (mayCreate && waiting > validating + creating) {
+      this.problem(`${waiting} wait while ${max - size - creating} slots are free`);
+    }
   }
 
   /** What is due has been done: not before its time, as the events show, and not after. */
@@ -540,6 +555,7 @@ class Life implements BorrowerOwner, WorldOwner {
     this.stir();
     this.#events.push(event);
     this.#log(() => `${'  '.repeat(this.#depth + 2)}· ${nameEvent(event)}`);
+    if ('requestId' in event) this.#checkTurn(event);
     switch (event.type) {
       case 'created':
         this.#createdAt.set(event.id, event.at);
@@ -569,15 +585,34 @@ class Life implements BorrowerOwner, WorldOwner {
   }
 
   #checkEviction(event: Extract<PoolEvent, { type: 'evicted' }>): void {
-    const { id, at, reason } = event;
+    const { id, at, reason, state } = event;
     const { idleTimeoutMillis, maxLifetimeMillis, lifetimeJitter } = this.#plan.options;
     const idle = at - (this.#idleSince.get(id) ?? 0);
     const age = at - (this.#createdAt.get(id) ?? 0);
     if (reason === 'idle' && idle < idleTimeoutMillis) {
       this.problem(`resource ${id} is evicted after idling for ${idle} ms`);
     }
+    if (reason === 'idle' && state.size - state.destroying < state.min) {
+      this.problem(`resource ${id} is evicted for idling, below a min of ${state.min}`);
+    }
     if (reason === 'lifetime' && age < maxLifetimeMillis * (1 - lifetimeJitter)) {
       this.problem(`resource ${id} is evicted at an age of ${age} ms`);
+    }
+  }
+
+  /** Lower priorities go first, and within one whoever came first. */
+  #checkTurn({ type, requestId, label }: Extract<PoolEvent, { requestId: number }>): void {
+    const open = this.#priorities;
+    if (type === 'requested') {
+      open.set(requestId, label === undefined ? 0 : Number(label));
+      return;
+    }
+    const own = open.get(requestId);
+    open.delete(requestId);
+    if (type !== 'acquired' || own === undefined) return;
+    for (const [other, priority] of open) {
+      if (priority > own || (priority === own && other > requestId)) continue;
+      this.problem(`request ${requestId} is served while request ${other} waits`);
     }
   }
 
