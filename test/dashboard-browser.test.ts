@@ -308,12 +308,14 @@ describe.skipIf(chromiumPath === undefined)(
         ];
         pools[1]!.pause();
         await crowd(pools[0]!, 6);
-        for (let times = 0; times < 3; times += 1) await pools[2]!.lease().catch(() => undefined);
         const { url } = await served(pools, {
           controls: true,
           sampleStacks: 1,
           health: { saturatedAfterMillis: 50 },
         });
+        for (let times = 0; times < 3; times += 1) {
+          await pools[2]!.lease().catch(() => undefined);
+        }
         for (const viewport of [
           { width: 1440, height: 900 },
           { width: 360, height: 740 },
