@@ -20,11 +20,14 @@ const root = resolve(import.meta.dirname, '..');
 /** Ignored by git, and close enough for the packages of this one to be found. */
 const workplace = join(root, 'reports/markdown');
 
+/** Written by tools, from what is checked elsewhere. */
+const generated = /^(api-report|reference|\.vitepress)\//;
+
 const documents = [
   'README.md',
   ...(existsSync(join(root, 'docs'))
     ? readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-        .filter(name => name.endsWith('.md') && !name.includes('node_modules'))
+        .filter(name => name.endsWith('.md') && !generated.test(name))
         .map(name => `docs/${name}`)
     : []),
 ];
