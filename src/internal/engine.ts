@@ -361,7 +361,6 @@ export class Engine<T>
     const lease = this.leasing.lend(slot, requestId, options, now, stack);
     journal.sequence += 2;
     if (journal.heard) this.#addLent(lease, now);
-    this.totals.wait.count += 1;
     return lease;
   }
 
@@ -468,7 +467,10 @@ export class Engine<T>
 
   #shelve(slot: Slot<T>, now: number): void {
     this.#inventory.shelve(slot);
-    this.housekeeping.shelved(slot, now);
+    if (slot.place < 0 || slot.dueAt > slot.idleSince + this.#options.idleTimeoutMillis) {
+      this.housekeeping.replan(slot, now);
+    }
+    if (this.housekeeping.sparesOverdue) this.housekeeping.planSpares(now);
   }
 
   /** Why a slot that is free must go, if it must. */

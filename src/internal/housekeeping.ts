@@ -19,7 +19,7 @@ export class Housekeeping<T> {
   readonly #turns: Turns;
   readonly #workshop: Workshop<T>;
   /** Some idle resources are past their limit and stay only for `min` or `minIdle`. */
-  #sparesOverdue = false;
+  sparesOverdue = false;
   #recyclings: Recycling[] = [];
 
   constructor(
@@ -48,16 +48,10 @@ export class Housekeeping<T> {
     else this.plan(slot, now);
   }
 
-  /** A slot became idle. */
-  shelved(slot: Slot<T>, now: number): void {
-    const { idleTimeoutMillis } = this.#inventory.options;
-    // It may be planned for later than its idling ends: from when there was nothing to spare.
-    const isPlanned = slot.place >= 0 && slot.dueAt <= slot.idleSince + idleTimeoutMillis;
-    if (!isPlanned) {
-      this.#timetable.cancel(slot);
-      this.plan(slot, now);
-    }
-    this.planSpares(now);
+  /** A plan may be for later than the slot's idling ends: from when there was nothing to spare. */
+  replan(slot: Slot<T>, now: number): void {
+    this.#timetable.cancel(slot);
+    this.plan(slot, now);
   }
 
   /** Plans the upkeep of an idle slot. Leaving it planned while lent is cheaper than to cancel it on every lease. */
@@ -66,18 +60,17 @@ export class Housekeeping<T> {
     let dueAt = Math.min(slot.expiresAt, this.#nextCheckOf(slot));
     if (idleTimeoutMillis !== Infinity) {
       if (this.#inventory.hasSpare()) dueAt = Math.min(dueAt, slot.idleSince + idleTimeoutMillis);
-      else this.#sparesOverdue = true;
+      else this.sparesOverdue = true;
     }
     this.#timetable.plan(slot, Math.max(dueAt, now));
   }
 
   /** There may be more than `min` again: what idled too long behind it goes now. */
   planSpares(now: number): void {
-    if (!this.#sparesOverdue || !this.#inventory.hasSpare()) return;
-    this.#sparesOverdue = false;
+    if (!this.sparesOverdue || !this.#inventory.hasSpare()) return;
+    this.sparesOverdue = false;
     for (const slot of this.#inventory.idleSlots()) {
-      this.#timetable.cancel(slot);
-      this.plan(slot, now);
+      this.replan(slot, now);
     }
   }
 

@@ -1,19 +1,16 @@
 import type { DurationStats, PoolStats } from '../stats.js';
 
-/** Count, sum and maximum: enough for a mean, and nothing to keep per sample. */
+/** Sum and maximum: with a count that is kept anyway, enough for a mean. */
 export class Durations {
-  count = 0;
   sum = 0;
   max = 0;
 
   add(millis: number): void {
-    this.count += 1;
     this.sum += millis;
     if (millis > this.max) this.max = millis;
   }
 
-  snapshot(): DurationStats {
-    const { count } = this;
+  snapshot(count: number): DurationStats {
     return { count, meanMillis: count === 0 ? 0 : this.sum / count, maxMillis: this.max };
   }
 }
@@ -45,9 +42,9 @@ export class Totals {
   snapshot(): PoolStats {
     const { wait, hold, create } = this;
     return Object.assign({}, this, {
-      wait: wait.snapshot(),
-      hold: hold.snapshot(),
-      create: create.snapshot(),
+      wait: wait.snapshot(this.acquired),
+      hold: hold.snapshot(this.released),
+      create: create.snapshot(this.created),
     });
   }
 }
