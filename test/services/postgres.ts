@@ -217,6 +217,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       port = anyPort();
     }
     await query('CREATE ROLE rxpool LOGIN; ALTER DATABASE postgres OWNER TO rxpool');
+    await query('CHECKPOINT'); // with nothing flushed on commit, a kill() soon after would lose the role
     signal?.throwIfAborted();
   } catch (error) {
     await stop();
