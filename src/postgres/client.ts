@@ -1,3 +1,5 @@
+import type { Pool } from '../index.js';
+
 /** What a query gives; `pg` gives more. */
 export interface PostgresResult {
   readonly rows: Record<string, unknown>[];
@@ -45,4 +47,9 @@ export interface PostgresConnection {
   readonly keepAliveInitialDelayMillis?: number | undefined;
   readonly stream?: (() => unknown) | undefined;
   readonly types?: object | undefined;
+}
+
+/** Whether the connection to use is one of a pool. */
+export function isPool(source: object): source is Pool<PostgresClient> {
+  return 'use' in source && typeof source.use === 'function';
 }

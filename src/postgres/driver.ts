@@ -40,12 +40,27 @@ export interface Driver {
   getTransactionStatus?(): string | null;
 }
 
+/** A client that says what `NOTIFY` sent to it. */
+export interface Notifier {
+  on(event: 'notification', listener: (message: NotificationMessage) => void): unknown;
+}
+
+interface NotificationMessage {
+  readonly channel: string;
+  readonly payload?: string;
+  readonly processId: number;
+}
+
 interface StatementConstructor {
   new (text: string, values: readonly unknown[] | undefined): Statement;
 }
 
 export function driverOf(client: PostgresClient): Driver {
   return client as Driver;
+}
+
+export function notifierOf(client: PostgresClient): Notifier {
+  return client as unknown as Notifier;
 }
 
 /** The class of row-by-row statements that belongs to the client's class. */

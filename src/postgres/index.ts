@@ -4,5 +4,14 @@ export type {
   PostgresConnection,
   PostgresResult,
 } from './client.js';
+export { listen, type ListenOptions, type Notification } from './listen.js';
 export { postgresPool, type PostgresPoolOptions } from './postgres-pool.js';
 export { query } from './query.js';
+export { stream, type RowStream, type StreamOptions } from './stream.js';
+export {
+  isConflict,
+  transaction,
+  TransactionRolledBackError,
+  type IsolationLevel,
+  type TransactionOptions,
+} from './transaction.js';

@@ -1,23 +1,27 @@
 import { Observable } from 'rxjs';
 import type { AcquireOptions, Pool } from '../index.js';
-import type { PostgresClient } from './client.js';
+import { isPool, type PostgresClient } from './client.js';
 import { driverOf, statementClassOf } from './driver.js';
 
 /**
  * Cold: each subscription borrows a connection, runs the statement and emits its rows as they arrive; the connection is
  * given back before the stream completes or errors. Unsubscribing early (`take(10)` of a big table, a `switchMap`, a
  * closed page) cancels the statement on the server, and the connection is lent to nobody before that has worked.
- * There is no back pressure: a consumer that is slower than the server keeps the rows in memory.
+ * There is no back pressure: a consumer that is slower than the server keeps the rows in memory; `stream` has it.
+ *
+ * Of a connection instead of a pool it runs the statement there: `transaction(pool, client => query(client, …))`.
+ * Unsubscribed early, the statement then runs on to its end.
  *
  * Errors: those of `pool.use`, and the server's as `pg` gives them.
  */
 export function query<Row = Record<string, unknown>>(
-  pool: Pool<PostgresClient>,
+  source: Pool<PostgresClient> | PostgresClient,
   text: string,
   values?: readonly unknown[],
   options?: AcquireOptions,
 ): Observable<Row> {
-  return pool.use(client => rowsOf<Row>(client, text, values), options);
+  if (!isPool(source)) return rowsOf<Row>(source, text, values);
+  return source.use(client => rowsOf<Row>(client, text, values), options);
 }
 
 /** Nothing to tear down: a statement that still runs when its lease ends is cancelled by the pool's reset. */

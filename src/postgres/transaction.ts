@@ -1,0 +1,169 @@
+import {
+  catchError,
+  concat,
+  defer,
+  from,
+  ignoreElements,
+  isObservable,
+  mergeMap,
+  of,
+  tap,
+  throwError,
+  type Observable,
+  type ObservableInput,
+} from 'rxjs';
+import {
+  InvalidOptionsError,
+  PoolError,
+  type AcquireOptions,
+  type Lease,
+  type Pool,
+  type Project,
+} from '../index.js';
+import type { PostgresClient } from './client.js';
+
+const isolationLevels = [
+  'read committed',
+  'repeatable read',
+  'serializable',
+  'read uncommitted',
+] as const;
+
+export type IsolationLevel = (typeof isolationLevels)[number];
+
+/** How a transaction is begun, and how its connection is acquired. What is left out, the session's settings decide. */
+export interface TransactionOptions extends AcquireOptions {
+  readonly isolationLevel?: IsolationLevel | undefined;
+  /** The server refuses writes. */
+  readonly readOnly?: boolean | undefined;
+  /** With `serializable` and `readOnly`: wait for a snapshot that can never fail. */
+  readonly deferrable?: boolean | undefined;
+}
+
+/** The server rolled the transaction back although it was told to commit: a statement had failed, and nobody said so. */
+export class TransactionRolledBackError extends PoolError {
+  override readonly name = 'TransactionRolledBackError';
+
+  constructor(pool: Pool<unknown>) {
+    super(
+      'TRANSACTION_ROLLED_BACK',
+      pool.name,
+      pool.state,
+      'the transaction was rolled back instead of committed: one of its statements had failed. ' +
+        'Was its error caught and left at that?',
+    );
+  }
+}
+
+/**
+ * Cold: each subscription borrows a connection of a `postgresPool`, begins a transaction, runs `project` with the
+ * connection and commits when that has completed; what `project` gives is passed on. The stream completes once the
+ * commit is done and the connection given back.
+ *
+ * An error of `project` or of the commit rolls back, and is passed on once that is done. Unsubscribing rolls back as
+ * well, and cancels what still runs on the server; nobody is lent the connection before both have worked. Where a
+ * COMMIT is under way meanwhile, the server decides.
+ *
+ * A value or a promise is emitted after the commit. Values of an Observable or an async iterable are emitted as they
+ * come, before the commit: `firstValueFrom` and `take` leave early, and so roll back.
+ *
+ * Errors: those of `pool.use`, the server's, whatever `project` fails with, and TransactionRolledBackError. To run a
+ * transaction again after a conflict: `transaction(…).pipe(retry({ count: 3, delay: error => isConflict(error) ?
+ * timer(10) : throwError(() => error) }))`.
+ */
+export function transaction<C extends PostgresClient, R>(
+  pool: Pool<C>,
+  project: Project<C, R>,
+  options: TransactionOptions = {},
+): Observable<R> {
+  if (typeof project !== 'function') {
+    throw new InvalidOptionsError(pool.name, 'project', project, 'must be a function');
+  }
+  const { isolationLevel, readOnly, deferrable, ...acquireOptions } = options;
+  const begin = beginning(pool.name, { isolationLevel, readOnly, deferrable });
+  return pool.use((client, lease) => {
+    const commit$ = command(async () => {
+      if (lease.released) {
+        throw new Error(
+          'the project of the transaction gave its connection back, so nothing was committed',
+        );
+      }
+      const result = await client.query('COMMIT');
+      // A failed transaction is no error to COMMIT, which then says what it did instead.
+      if ((result as { command?: string }).command === 'ROLLBACK') {
+        throw new TransactionRolledBackError(pool);
+      }
+    });
+    return concat(
+      command(() => client.query(begin)),
+      defer(() => committed(project(client, lease), commit$, lease)),
+    ).pipe(
+      // The reset rolls back, and cancels what the project has left running. No need to fail before that is done.
+      catchError((error: unknown) =>
+        from(lease.release()).pipe(mergeMap(() => throwError(() => error))),
+      ),
+    );
+  }, acquireOptions);
+}
+
+/** Whether a transaction failed over another one (serialization failure, deadlock): run again, it may well succeed. */
+export function isConflict(error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return code === '40001' || code === '40P01';
+}
+
+function committed<C, R>(
+  outcome: ReturnType<Project<C, R>>,
+  commit$: Observable<never>,
+  lease: Lease<C>,
+): Observable<R> {
+  if (isStream(outcome)) return concat(from(outcome), commit$);
+  let value: R;
+  return concat(
+    from(Promise.resolve(outcome)).pipe(
+      tap(given => {
+        value = given;
+      }),
+      ignoreElements(),
+    ),
+    commit$,
+    defer(() => {
+      // Given back before `next`, so that a consumer who leaves on the one value does not leave in flight.
+      void lease.release();
+      return of(value);
+    }),
+  );
+}
+
+function isStream<R>(
+  outcome: R | PromiseLike<R> | Observable<R> | AsyncIterable<R>,
+): outcome is Observable<R> | AsyncIterable<R> {
+  if (isObservable(outcome)) return true;
+  return typeof outcome === 'object' && outcome !== null && Symbol.asyncIterator in outcome;
+}
+
+function command(run: () => ObservableInput<unknown>): Observable<never> {
+  return defer(run).pipe(ignoreElements());
+}
+
+function beginning(
+  pool: string,
+  options: Pick<TransactionOptions, 'isolationLevel' | 'readOnly' | 'deferrable'>,
+): string {
+  const { isolationLevel, readOnly, deferrable } = options;
+  if (isolationLevel !== undefined && !isolationLevels.includes(isolationLevel)) {
+    const expected = `must be one of '${isolationLevels.join("', '")}'`;
+    throw new InvalidOptionsError(pool, 'isolationLevel', isolationLevel, expected);
+  }
+  for (const [option, value] of Object.entries({ readOnly, deferrable })) {
+    if (value !== undefined && typeof value !== 'boolean') {
+      throw new InvalidOptionsError(pool, option, value, 'must be true or false');
+    }
+  }
+  return [
+    'BEGIN',
+    isolationLevel === undefined ? '' : ` ISOLATION LEVEL ${isolationLevel.toUpperCase()}`,
+    readOnly === undefined ? '' : readOnly ? ' READ ONLY' : ' READ WRITE',
+    deferrable === undefined ? '' : deferrable ? ' DEFERRABLE' : ' NOT DEFERRABLE',
+  ].join('');
+}
