@@ -15,6 +15,9 @@ let server: PostgresServer;
 beforeAll(async () => {
   const compiler = join(root, 'node_modules', '.bin', 'tsc');
   execFileSync(compiler, ['-p', join(root, 'test', 'demo', 'tsconfig.json')]);
+  execFileSync(process.execPath, ['.ci/copy-page.mjs', 'node_modules/.cache/rxpool-demo/src'], {
+    cwd: root,
+  });
   server = await startPostgres();
 });
 
@@ -50,6 +53,25 @@ describe('the demo', () => {
     expect(output).toContain('Server: no connections left.');
     const knock = connect(Number(port), '127.0.0.1');
     await expect(once(knock, 'connect')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  it('prints the address of a dashboard that shows its pool', async () => {
+    const { demo, ended } = startDemo([], server.url);
+    const [chunk] = (await once(demo.stdout, 'data')) as [Buffer];
+    const [, url = ''] = /^Dashboard: (http:\/\/127\.0\.0\.1:\d+\/)\n/.exec(chunk.toString()) ?? [];
+    const page = await fetch(url);
+    expect(await page.text()).toContain('<title>Pools</title>');
+    const frames = await fetch(`${url}events`);
+    const reader = frames.body!.getReader();
+    let text = '';
+    while (!text.includes('"name":"demo"')) {
+      const { value, done } = await reader.read();
+      expect(done).toBe(false);
+      text += Buffer.from(value ?? []).toString();
+    }
+    await reader.cancel();
+    demo.kill('SIGINT');
+    expect((await ended).exitCode).toBe(0);
   });
 
   it.each(['SIGINT', 'SIGTERM'] as const)('drains on %s and leaves nothing', async signal => {

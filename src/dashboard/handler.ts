@@ -5,7 +5,7 @@ import { Access } from './access.js';
 import { Broadcast } from './broadcast.js';
 import { commandIn, execute } from './controls.js';
 import { kindOf } from './event-line.js';
-import { pageFiles } from './page-files.js';
+import { pageFile } from './page-files.js';
 import { Sources, type PoolSource } from './sources.js';
 
 /** What the page shows, and to whom. */
@@ -89,7 +89,7 @@ export function dashboardHandler(
     } else if (name === '' && lacksSlash(request, path)) {
       redirect(response, `${lastSegmentOf(request)}/`);
     } else {
-      const file = pageFiles().get(name === '' ? 'index.html' : name);
+      const file = pageFile(name === '' ? 'index.html' : name);
       if (file === undefined) plain(response, 404, 'There is nothing here.');
       else if (allows(request, response, ['GET', 'HEAD'])) {
         response.writeHead(200, {

@@ -20,26 +20,34 @@ const own = [
 ];
 const chart = ['uPlot.iife.min.js', 'uPlot.min.css'];
 
-let files: ReadonlyMap<string, PageFile> | undefined;
+const names: ReadonlySet<string> = new Set([...own, ...chart]);
+const files = new Map<string, PageFile>();
 
-/** Every file that the page consists of, by its name; nothing else can be asked for. */
-export function pageFiles(): ReadonlyMap<string, PageFile> {
-  files ??= new Map(
-    [...own, ...chart].map(name => [
-      name,
-      { type: types[name.replace(/.*\./, '')] as string, body: read(name) },
-    ]),
-  );
-  return files;
+/** One of the files that the page consists of; nothing else can be asked for. */
+export function pageFile(name: string): PageFile | undefined {
+  if (!names.has(name)) return undefined;
+  const known = files.get(name);
+  if (known !== undefined) return known;
+  const body = read(name);
+  if (body === undefined) return undefined;
+  const file = { type: types[name.replace(/.*\./, '')] as string, body };
+  files.set(name, file);
+  return file;
 }
 
-function read(name: string): Buffer {
+/** The package has all files in one folder; a checkout has uPlot's where it was installed. */
+function read(name: string): Buffer | undefined {
   try {
     return readFileSync(new URL(`page/${name}`, import.meta.url));
-  } catch (error) {
-    if (!chart.includes(name)) throw error;
-    // The package has it beside the page; a checkout has it where it was installed.
-    const main = createRequire(import.meta.url).resolve('uplot');
-    return readFileSync(main.replace(/[^\\/]+$/, name));
+  } catch {
+    try {
+      return readFileSync(
+        createRequire(import.meta.url)
+          .resolve('uplot')
+          .replace(/[^\\/]+$/, name),
+      );
+    } catch {
+      return undefined; // bundled without them
+    }
   }
 }

@@ -21,7 +21,6 @@ const pools = Array.from({ length: 100 }, (_, index) =>
 );
 await Promise.all(pools.map(pool => pool.prefill()));
 
-const events = () => pools.reduce((sum, { stats }) => sum + 2 * stats.acquired + stats.released, 0);
 const busySeconds = () => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
@@ -45,7 +44,7 @@ function startTraffic() {
     for (; done < due; done += 1) {
       next = (next + 1) % pools.length;
       const subscription = pools[next].acquire().subscribe();
-      if (done % 4 === 0 && held.length < 300) held.push(subscription);
+      if (done % 7 === 0 && held.length < 300) held.push(subscription);
       else subscription.unsubscribe();
     }
   }, stepMillis);

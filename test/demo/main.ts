@@ -1,4 +1,5 @@
 import { ReplaySubject } from 'rxjs';
+import { dashboard } from '../../src/dashboard/index.js';
 import { openDatabase, type Database } from './database.js';
 import { run } from './run.js';
 import { createView } from './view.js';
@@ -29,7 +30,11 @@ async function main(wishes: Wishes): Promise<boolean> {
   process.stdout.on('error', stop); // nobody reads on, as in `npm start | head`
   await using database: Database = await openDatabase(wishes, starting.signal);
   isStarted = true;
-  return await run(database, createView(process.stdout), wishes.seconds, stop$);
+  const view = createView(process.stdout);
+  const options = { controls: true, sampleStacks: 0.01 };
+  await using board = await dashboard([database.pool], options);
+  view.say(`Dashboard: ${board.url}`);
+  return await run(database, view, wishes.seconds, stop$);
 }
 
 /** One line, whatever it is: a log of the server that did not start has many. */
