@@ -64,18 +64,21 @@ export interface PoolEventFacts {
   closed: object;
 }
 
-interface RequestEnd {
+/** What every end of a request without a lease tells. */
+export interface RequestEnd {
   readonly requestId: number;
   readonly label: string | undefined;
   readonly waitedMillis: number;
 }
 
-interface HookEnd {
+/** What every end of a hook tells. */
+export interface HookEnd {
   readonly id: number;
   readonly tookMillis: number;
 }
 
-interface LeaseFacts {
+/** What is told of a lease that is held for too long. */
+export interface LeaseFacts {
   readonly id: number;
   readonly requestId: number;
   readonly label: string | undefined;

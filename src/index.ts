@@ -17,12 +17,15 @@ export {
 } from './errors.js';
 export type {
   DestroyReason,
+  HookEnd,
+  LeaseFacts,
   PoolEvent,
   PoolEventBase,
   PoolEventFacts,
   PoolEventType,
   RejectReason,
   ReleaseReason,
+  RequestEnd,
 } from './events.js';
 export type { PoolHealth } from './health.js';
 export type { Project } from './internal/use-request.js';
