@@ -48,8 +48,8 @@ export const mutants = [
   },
   {
     name: 'nobody is served when the chosen waiter leaves',
-    id: 'CR-',
-    tests: ['cancellation', 'reentrancy'],
+    id: 'CR-01',
+    tests: ['hand-off'],
     edits: [
       {
         file: 'leasing.ts',

@@ -424,6 +424,9 @@ function drawClose(draw: Draw): Operation {
 function drawReactions(draw: Draw, options: PlannedOptions): Reaction[] {
   const occasions: readonly Occasion[] = [
     'requested',
+    // Often: between being chosen and being told is where waiters get lost.
+    'acquired',
+    'acquired',
     'acquired',
     'released',
     'created',
@@ -444,6 +447,10 @@ function drawReactions(draw: Draw, options: PlannedOptions): Reaction[] {
   return Array.from({ length: draw.between(1, 8) }, () => ({
     on: draw.one(...occasions),
     nth: draw.between(1, 20),
-    operation: draw.chance(0.05) ? { do: 'throw' } : drawNested(draw, options, false),
+    operation: draw.chance(0.05)
+      ? { do: 'throw' }
+      : draw.chance(0.2)
+        ? { do: 'leave', index: 0 }
+        : drawNested(draw, options, false),
   }));
 }
