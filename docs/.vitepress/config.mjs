@@ -1,0 +1,87 @@
+import { existsSync } from 'node:fs';
+import { defineConfig } from 'vitepress';
+import { entries } from './entries.mjs';
+
+const isWritten = ({ link }) => existsSync(new URL(`..${link}.md`, import.meta.url));
+
+const guide = [
+  {
+    text: 'Guide',
+    items: [
+      { text: 'Start here', link: '/start' },
+      { text: 'Concepts', link: '/concepts' },
+      { text: 'Traps', link: '/traps' },
+      { text: 'Testing', link: '/testing' },
+    ],
+  },
+  {
+    text: 'In production',
+    items: [
+      { text: 'Tuning', link: '/tuning' },
+      { text: 'Watching', link: '/watching' },
+      { text: 'Security', link: '/security' },
+      { text: 'Benchmarks', link: '/benchmarks' },
+    ],
+  },
+  {
+    text: 'Coming from elsewhere',
+    items: [
+      { text: 'Migrating', link: '/migrating' },
+      { text: 'Comparison', link: '/comparison' },
+    ],
+  },
+  { text: 'Inside', items: [{ text: 'Design notes', link: '/design' }] },
+].map(section => ({ ...section, items: section.items.filter(isWritten) }));
+
+const reference = [
+  {
+    text: 'API reference',
+    items: entries.map(entry => ({ text: entry.import, link: `/reference/${entry.page}` })),
+  },
+];
+
+/** Headings get the anchors that they have on GitHub. */
+const slugify = heading =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\w\- ]/g, '')
+    .replaceAll(' ', '-');
+
+const icon =
+  "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>" +
+  "<circle cx='4' cy='8' r='3' fill='%23646cff'/>" +
+  "<circle cx='12' cy='8' r='2.5' fill='none' stroke='%23646cff'/></svg>";
+
+export default defineConfig({
+  title: 'rxpool',
+  description: 'A resource pool whose every moving part is an Observable',
+  lang: 'en',
+  cleanUrls: true,
+  head: [['link', { rel: 'icon', href: `data:image/svg+xml,${icon}` }]],
+  srcExclude: ['api-report/**', 'examples/**'],
+  outDir: '../reports/site',
+  vite: { build: { chunkSizeWarningLimit: 2_000 } }, // the reference is long
+  cacheDir: '../node_modules/.cache/vitepress',
+  markdown: {
+    anchor: { slugify },
+    theme: { light: 'github-light-high-contrast', dark: 'github-dark' },
+    // `ts run` is how the tests know which blocks to execute.
+    config: markdown => {
+      const { fence } = markdown.renderer.rules;
+      markdown.renderer.rules.fence = (tokens, index, ...rest) => {
+        tokens[index].info = tokens[index].info.replace(/^ts run$/, 'ts');
+        return fence(tokens, index, ...rest);
+      };
+    },
+  },
+  themeConfig: {
+    nav: [
+      { text: 'Guide', link: '/start', activeMatch: '^/(?!reference|$)' },
+      { text: 'API reference', link: '/reference/', activeMatch: '^/reference/' },
+    ],
+    sidebar: { '/reference/': reference, '/': guide },
+    outline: { level: [2, 3] },
+    search: { provider: 'local' },
+    footer: { message: 'MIT licensed' },
+  },
+});
