@@ -28,7 +28,9 @@ export class Results {
   }
 }
 
-/** The figure that is compared, in words; `most` or `least` is the limit. */
+const queueFloor = 'floor/Observable with a queue';
+
+/** The figure that is compared, in words; `most` or `least` is the limit, if it has one. */
 const goals = [
   ...['acquire, unsubscribe', 'acquire, release', 'lease'].map(form => ({
     title: `\`${form}\`: times faster than the fastest peer`,
@@ -59,12 +61,22 @@ const goals = [
     least: 1.5,
     ratio: all => all.best('contended')?.value / all.value('contended', `rxpool/${form}`),
   })),
+  {
+    title: 'To compare: contended, a queue of bare Observables: times faster than the fastest peer',
+    ratio: all => all.best('contended')?.value / all.value('contended', queueFloor),
+  },
   ...['nanos', 'cold'].map(metric => ({
     title: `Deep queue, 20,000${metric === 'cold' ? ', first time' : ''}: times faster than the fastest peer`,
     least: 5,
     ratio: all =>
       all.best('deep-queue', metric, '20,000')?.value /
       all.value('deep-queue', 'rxpool/acquire', metric, '20,000'),
+  })),
+  ...['nanos', 'cold'].map(metric => ({
+    title: `To compare: deep queue${metric === 'cold' ? ', first time' : ''}, bare Observables: times faster than the fastest peer`,
+    ratio: all =>
+      all.best('deep-queue', metric, '20,000')?.value /
+      all.value('deep-queue', queueFloor, metric, '20,000'),
   })),
   ...['20,000', '1,000,000'].map(variant => ({
     title: `Deep queue, ${variant}: bytes per waiter`,
@@ -140,6 +152,7 @@ export function judge(results) {
   return goals.flatMap(({ title, most, least, ratio }) => {
     const value = ratio(results);
     if (value === undefined || Number.isNaN(value)) return [];
+    if (most === undefined && least === undefined) return [{ title, value, limit: '' }];
     const met = most === undefined ? value >= least : value <= most;
     return [{ title, value, limit: most === undefined ? `≥ ${least}` : `≤ ${most}`, met }];
   });

@@ -83,7 +83,7 @@ function verdicts(goals) {
     title,
     ratio(value),
     limit,
-    met ? 'yes' : '**no**',
+    met === undefined ? '' : met ? 'yes' : '**no**',
   ]);
   return rows.length === 0 ? [] : grid([['goal', 'measured', 'limit', 'met'], ...rows]);
 }
