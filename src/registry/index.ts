@@ -1,0 +1,6 @@
+export {
+  createRegistry,
+  type NamedEvent,
+  type NamedState,
+  type PoolRegistry,
+} from './registry.js';
