@@ -5,3 +5,4 @@ export {
   type DashboardHandlerOptions,
 } from './handler.js';
 export type { PoolDirectory, PoolSource } from './sources.js';
+export type { HealthThresholds } from '../metrics/index.js';

@@ -4,13 +4,10 @@ import { PoolFeed } from './pool-feed.js';
 
 /** Something that knows pools and may come to know others: a registry. It is asked again and again. */
 export interface PoolDirectory {
-  list(): Iterable<AnyPool>;
+  list(): Iterable<Pool<unknown>>;
 }
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- pools of anything
-type AnyPool = Pool<any>;
-
-export type PoolSource = AnyPool | PoolDirectory;
+export type PoolSource = Pool<unknown> | PoolDirectory;
 
 /** The feeds of all pools that the sources have at the moment. */
 export class Sources {

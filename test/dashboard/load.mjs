@@ -21,6 +21,11 @@ const pools = Array.from({ length: 100 }, (_, index) =>
 );
 await Promise.all(pools.map(pool => pool.prefill()));
 
+const events = () =>
+  pools.reduce(
+    (sum, { stats }) => sum + 2 * (stats.acquired + stats.cancelled) + stats.released,
+    0,
+  );
 const busySeconds = () => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;

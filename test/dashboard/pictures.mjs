@@ -32,7 +32,7 @@ for (const { scene, pool, file, dark = false, phone = false } of shots) {
   const context = await browser.newContext({
     colorScheme: dark ? 'dark' : 'light',
     viewport: phone ? { width: 400, height: 860 } : { width: 1500, height: 1130 },
-    deviceScaleFactor: phone ? 2 : 1,
+    deviceScaleFactor: phone ? 1.5 : 1,
   });
   const page = await context.newPage();
   page.on('console', message => console.log(file, message.type(), message.text()));

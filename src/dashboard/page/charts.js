@@ -4,13 +4,17 @@ import { byId, duration, rate, setText } from './format.js';
 const keptPoints = 300;
 const leastSeconds = 60;
 const height = 190;
+/** Nobody leases half a resource. */
+const wholeSteps = [1, 2, 5]
+  .flatMap(step => [0, 1, 2, 3, 4, 5, 6, 7].map(power => step * 10 ** power))
+  .sort((a, b) => a - b);
 
 /** Which figure of a point is which: see Point in pool-feed.ts. */
 const counts = [
   { label: 'Leased', at: 1, color: '--leased', fill: true },
   { label: 'Idle', at: 2, color: '--idle' },
   { label: 'Waiting', at: 3, color: '--waiting' },
-  { label: 'Max', at: 4, color: '--muted', dash: [4, 6] },
+  { label: 'Max', at: 4, color: '--muted', dash: [4, 6], silent: true },
 ];
 const rates = [
   { label: 'Leases', at: 5, color: '--leased', fill: true },
@@ -26,10 +30,10 @@ const charts = [
     id: 'chart-counts',
     lines: counts,
     show: value => String(Math.round(value * 10) / 10),
-    floor: 1,
+    floor: 4,
   },
-  { id: 'chart-rates', lines: rates, show: rate, floor: 1 },
-  { id: 'chart-waits', lines: waits, show: duration, floor: 1 },
+  { id: 'chart-rates', lines: rates, show: rate, floor: 4 },
+  { id: 'chart-waits', lines: waits, show: duration, floor: 20 },
 ];
 
 /** The last five minutes of a pool, a point a second. */
@@ -91,7 +95,8 @@ export class Charts {
 
   /** The figures of the moment that is pointed at, else the newest. */
   #drawKey(index) {
-    const { id, lines, show } = charts[index];
+    const { id, lines: all, show } = charts[index];
+    const lines = all.filter(({ silent }) => silent !== true);
     const { idx } = this.#drawn[index].cursor;
     const point = this.#points[idx ?? -1] ?? this.#points.at(-1);
     const key = byId(id).previousElementSibling.lastElementChild;
@@ -124,7 +129,7 @@ export class Charts {
         {
           width: element.clientWidth,
           height,
-          padding: [8, 8, 0, 0],
+          padding: [8, 22, 0, 0],
           cursor: { y: false, sync: { key: 'pool' }, points: { size: 6 } },
           legend: { show: false },
           hooks: { setCursor: [() => this.#drawn.length > index && this.#drawKey(index)] },
@@ -146,6 +151,7 @@ export class Charts {
             {
               ...axis,
               size: 54,
+              incrs: wholeSteps,
               values: (_, splits) => splits.map(value => (value === 0 ? '0' : show(value))),
             },
           ],
