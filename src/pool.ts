@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { Observable, Subscription } from 'rxjs';
 import { InvalidOptionsError } from './errors.js';
 import type { PoolEvent } from './events.js';

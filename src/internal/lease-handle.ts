@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { LeaseReleasedError, type LeaseRevokedError } from '../errors.js';
 import type { ReleaseReason } from '../events.js';
 import type { Lease } from '../lease.js';

@@ -90,8 +90,7 @@ export class Workshop<T> implements TaskOwner<T> {
     task.forBorrow = !onReturn && onEnd === undefined;
     if (task.forBorrow) this.checking += 1;
     journal.commit();
-    const resource = slot.resource as T;
-    this.#run(task, validateTimeoutMillis, () => validate?.(resource));
+    this.#run(task, validateTimeoutMillis, () => validate?.(slot.resource as T));
   }
 
   reset(slot: Slot<T>, now: number): void {
@@ -104,8 +103,8 @@ export class Workshop<T> implements TaskOwner<T> {
     this.#inventory.move(slot, 'resetting');
     journal.record('resetting', now, { id: slot.id });
     journal.commit();
-    const resource = slot.resource as T;
-    this.#run(new Task('reset', slot, now, this), resetTimeoutMillis, () => reset(resource));
+    const task = new Task('reset', slot, now, this);
+    this.#run(task, resetTimeoutMillis, () => reset(slot.resource as T));
   }
 
   /** Takes the resource out of use and destroys it; `inTurn`: after what waits to leave, as its borrower's notice. */
@@ -192,6 +191,7 @@ export class Workshop<T> implements TaskOwner<T> {
     task.context?.abort(error);
   }
 
+  /** `call` takes the resource from the slot: an error that is kept keeps the functions of its stack, and theirs. */
   #run(task: Task<T>, limitMillis: number, call: () => unknown): void {
     task.slot.task = task;
     task.run(call);
@@ -291,9 +291,8 @@ export class Workshop<T> implements TaskOwner<T> {
   #destroy(slot: Slot<T>, reason: DestroyReason, now: number): void {
     unsubscribeSafely(slot.watching);
     const { destroy, destroyTimeoutMillis } = this.#inventory.options;
-    const resource = slot.resource as T;
     const task = new Task('destroy', slot, now, this);
-    this.#run(task, destroyTimeoutMillis, () => destroy?.(resource, reason));
+    this.#run(task, destroyTimeoutMillis, () => destroy?.(slot.resource as T, reason));
   }
 
   #destroyed(task: Task<T>, failed: boolean, value: unknown, now: number): void {

@@ -104,6 +104,8 @@ class Made implements OracleResource {
   /** `destroy` was called. */
   doomed = false;
   detached = false;
+  /** Its create had been given up before it was born: the pool hears of it a moment later, and destroys it. */
+  late = false;
 
   constructor(id: number, oracle: ResourceOracle) {
     this.id = id;
@@ -189,6 +191,7 @@ class ResourceOracle implements Oracle {
       end => {
         this.#pending.delete(signal);
         const made = new Made(this.created + 1, this);
+        made.late = signal.aborted;
         if (end !== 'ok') return made;
         this.created += 1;
         this.#alive.add(made);
@@ -200,7 +203,7 @@ class ResourceOracle implements Oracle {
   /** What counts against `max`. Where hooks may be abandoned, not those that the pool may have given up. */
   #held(): number {
     if (this.#options.abandons !== true) return this.live;
-    const alive = [...this.#alive].filter(made => !made.doomed);
+    const alive = [...this.#alive].filter(made => !made.doomed && !made.late);
     const pending = [...this.#pending].filter(signal => !signal.aborted);
     return alive.length + pending.length;
   }
