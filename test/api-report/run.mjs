@@ -5,7 +5,7 @@
 //
 // It reads the declarations in dist: build first.
 
-import { Extractor, ExtractorConfig } from '@microsoft/api-extractor';
+import { CompilerState, Extractor, ExtractorConfig } from '@microsoft/api-extractor';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 
@@ -30,12 +30,12 @@ const coreNames = () =>
     ),
   );
 
-function report(subPath, { types }) {
+/** One program for all entries. */
+let compilerState;
+
+function configOf([subPath, { types }]) {
   const name = nameOf(subPath);
-  const file = fileOf(subPath);
-  // api-extractor takes a report that is not there for one that nobody wants to check.
-  if (!existsSync(file)) writeFileSync(file, '');
-  const config = ExtractorConfig.prepare({
+  return ExtractorConfig.prepare({
     configObjectFullPath: join(root, 'api-extractor.json'),
     packageJsonFullPath: join(root, 'package.json'),
     configObject: {
@@ -64,7 +64,19 @@ function report(subPath, { types }) {
       },
     },
   });
+}
+
+function report([subPath, target]) {
+  const name = nameOf(subPath);
+  const file = fileOf(subPath);
+  // api-extractor takes a report that is not there for one that nobody wants to check.
+  if (!existsSync(file)) writeFileSync(file, '');
+  const config = configOf([subPath, target]);
+  compilerState ??= CompilerState.create(config, {
+    additionalEntryPoints: entries.map(([, { types }]) => join(root, types)),
+  });
   const { succeeded, apiReportChanged } = Extractor.invoke(config, {
+    compilerState,
     localBuild: rewrites,
     messageCallback: message => {
       if (message.messageId === 'ae-forgotten-export') {
@@ -83,7 +95,7 @@ function report(subPath, { types }) {
 
 mkdirSync(reports, { recursive: true });
 mkdirSync(temporary, { recursive: true });
-const failed = entries.filter(([subPath, target]) => !report(subPath, target));
+const failed = entries.filter(entry => !report(entry));
 
 const wanted = new Set(entries.map(([subPath]) => `${nameOf(subPath)}.api.md`));
 const orphans = readdirSync(reports).filter(file => file.endsWith('.api.md') && !wanted.has(file));
