@@ -14,6 +14,7 @@ import {
 } from '../src/dashboard/index.js';
 import type { PoolCard, PoolDetail, Point } from '../src/dashboard/pool-feed.js';
 import { Viewer } from '../src/dashboard/viewer.js';
+import { createRegistry } from '../src/registry/index.js';
 import { countingListeners } from './counting-listeners.js';
 import { ask, EventReader } from './dashboard/server-sent.js';
 
@@ -223,16 +224,31 @@ describe('dashboard', () => {
     reader.close();
   });
 
-  it('follows a registry: pools come, go, and may have one name', async () => {
-    const pools = [somePool(), somePool()];
-    const { url } = await served([{ list: () => pools }]);
+  it('follows a registry: pools come and go, under the names that it gives them', async () => {
+    const registry = createRegistry();
+    registry.add('first', somePool());
+    registry.add('second', somePool());
+    const { url } = await served([registry]);
     const reader = await EventReader.open(`${url}events`);
-    const keys = ({ cards }: All): string[] => cards.map(({ key }) => key);
-    expect(keys(await reader.next<All>('all'))).toEqual(['orders', 'orders~2']);
-    pools.push(somePool({ name: 'late' }));
-    expect(keys(await reader.next<All>('all'))).toEqual(['orders', 'orders~2', 'late']);
-    pools.splice(0, 1);
-    expect(keys(await reader.next<All>('all'))).toEqual(['orders~2', 'late']);
+    const names = ({ cards }: All): string[] => cards.map(({ name }) => name);
+    expect(names(await reader.next<All>('all'))).toEqual(['first', 'second']);
+    registry.add(somePool({ name: 'late' }));
+    expect(names(await reader.next<All>('all'))).toEqual(['first', 'second', 'late']);
+    registry.remove('first');
+    expect(names(await reader.next<All>('all'))).toEqual(['second', 'late']);
+    reader.close();
+  });
+
+  it('tells pools of one name apart', async () => {
+    const pools = [somePool({ max: 1 }), somePool({ max: 2 })];
+    const { url } = await served(pools);
+    const reader = await EventReader.open(`${url}events?pool=orders~2`);
+    const { cards, detail } = await reader.next<All>('all');
+    expect(cards.map(({ key, name }) => [key, name])).toEqual([
+      ['orders', 'orders'],
+      ['orders~2', 'orders'],
+    ]);
+    expect(detail!.key).toBe('orders~2');
     reader.close();
   });
 
@@ -285,6 +301,13 @@ describe('access to the dashboard', () => {
     ]) {
       expect((await ask(url, { headers: { host } })).status, host).toBe(403);
       expect((await ask(`${url}events`, { headers: { host } })).status, host).toBe(403);
+    }
+  });
+
+  it('is not for whoever comes through a proxy, without a token', async () => {
+    const { url } = await served([somePool()]);
+    for (const header of ['forwarded', 'via', 'x-forwarded-for', 'x-real-ip']) {
+      expect((await ask(url, { headers: { [header]: '192.0.2.1' } })).status, header).toBe(403);
     }
   });
 

@@ -21,12 +21,13 @@ export class Access {
 
   /**
    * Without a token only this machine gets in, and only under a name of this machine: a page elsewhere may have its
-   * own name resolve to 127.0.0.1, and would then be of one origin with us.
+   * own name resolve to 127.0.0.1, and would then be of one origin with us. What a proxy passes on comes from anywhere.
    */
   admits(request: IncomingMessage): boolean {
     if (this.#trusted) return true;
     if (this.#token === undefined) {
-      return isLoopback(nameOf(request.headers.host)) && isLoopback(request.socket.remoteAddress);
+      const isLocal = isLoopback(nameOf(request.headers.host));
+      return isLocal && isLoopback(request.socket.remoteAddress) && !isPassedOn(request);
     }
     const { authorization = '', cookie = '' } = request.headers;
     if (authorization.startsWith('Bearer ') && this.opens(authorization.slice(7))) return true;
@@ -61,6 +62,10 @@ export function isLoopback(name: string | undefined): boolean {
   if (name === undefined) return false;
   const plain = name.replace(/^\[(.*)\]$/, '$1').replace(/^::ffff:/, '');
   return plain === 'localhost' || plain === '::1' || /^127(?:\.\d{1,3}){3}$/.test(plain);
+}
+
+function isPassedOn({ headers }: IncomingMessage): boolean {
+  return ['forwarded', 'via', 'x-forwarded-for', 'x-real-ip'].some(name => name in headers);
 }
 
 function nameOf(host: string | undefined): string | undefined {

@@ -97,6 +97,8 @@ const countedWaiters = 1000;
 /** Listens to one pool, from now until `unsubscribe` or its end. What it keeps has a fixed size. */
 export class PoolFeed {
   readonly key: string;
+  /** As its registry calls it, which may not be its own name. */
+  readonly name: string;
   readonly pool: Pool<unknown>;
   readonly #subscription: Subscription;
   readonly #window: SummaryWindow;
@@ -112,11 +114,13 @@ export class PoolFeed {
 
   constructor(
     key: string,
+    name: string,
     pool: Pool<unknown>,
     thresholds: HealthThresholds | undefined,
     sampleStacks: number,
   ) {
     this.key = key;
+    this.name = name;
     this.pool = pool;
     const now = Date.now();
     this.#window = new SummaryWindow(now, pool.state);
@@ -178,7 +182,7 @@ export class PoolFeed {
     const { status, findings, createError } = this.#judge.report(now);
     return {
       key: this.key,
-      name: this.pool.name,
+      name: this.name,
       status,
       reasons: findings.map(finding =>
         finding.status === 'createFails' && createError !== undefined

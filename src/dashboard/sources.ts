@@ -2,9 +2,11 @@ import type { Pool } from '../index.js';
 import type { HealthThresholds } from '../metrics/index.js';
 import { PoolFeed } from './pool-feed.js';
 
-/** Something that knows pools and may come to know others: a registry. It is asked again and again. */
+/** Something that knows pools by name and may come to know others: a registry. It is asked again and again. */
 export interface PoolDirectory {
-  list(): Iterable<Pool<unknown>>;
+  list(): Iterable<string>;
+  /** Undefined when it is not there any more. */
+  find(name: string): Pool<unknown> | undefined;
 }
 
 export type PoolSource = Pool<unknown> | PoolDirectory;
@@ -38,10 +40,15 @@ export class Sources {
 
   /** Whether pools have come or gone since the last time. */
   refresh(): boolean {
-    const present = new Set<Pool<unknown>>();
+    const present = new Map<Pool<unknown>, string>();
     for (const source of this.#sources) {
-      if ('list' in source) for (const pool of source.list()) present.add(pool);
-      else present.add(source);
+      if (!('list' in source)) present.set(source, source.name);
+      else {
+        for (const name of source.list()) {
+          const pool = source.find(name);
+          if (pool !== undefined) present.set(pool, name);
+        }
+      }
     }
     let changed = false;
     for (const [pool, feed] of this.#feeds) {
@@ -51,10 +58,10 @@ export class Sources {
       this.#byKey.delete(feed.key);
       changed = true;
     }
-    for (const pool of present) {
+    for (const [pool, name] of present) {
       if (this.#feeds.has(pool)) continue;
-      const key = this.#keyFor(pool.name);
-      const feed = new PoolFeed(key, pool, this.#thresholds, this.#sampleStacks);
+      const key = this.#keyFor(name);
+      const feed = new PoolFeed(key, name, pool, this.#thresholds, this.#sampleStacks);
       this.#feeds.set(pool, feed);
       this.#byKey.set(key, feed);
       changed = true;

@@ -1,8 +1,9 @@
 // What the dashboard costs. After `npm run build`:
 //   node --expose-gc test/dashboard/load.mjs [seconds]
 // A hundred pools make 50,000 events a second, first unheard, then with the dashboard and one real
-// browser looking (or, without Chromium, a reader of its stream). The difference in the CPU time of
-// this process is the dashboard's part: events being built at all, counting them, frames, the server.
+// browser looking (or, without Chromium, a reader of its stream), beside a viewer that never reads.
+// The difference in the CPU time of this process is the dashboard's part: events being built at all,
+// counting them, frames, the server.
 import { once } from 'node:events';
 import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -106,6 +107,8 @@ if (chromiumPath === undefined) {
   frames = () => page.evaluate('gaps.slice(30).sort((a, b) => a - b)');
   end = () => browser.close();
 }
+const [stuck] = await once(get(`${board.url}events?pool=pool%201`), 'response');
+stuck.on('error', () => undefined); // it is let go after half a minute
 const seen = await measure('with it, and a browser');
 if (frames !== undefined) {
   const gaps = await frames();
@@ -114,6 +117,9 @@ if (frames !== undefined) {
     `the page: ${gaps.length} frames drawn, time between two p50 ${at(0.5)} ms, p95 ${at(0.95)} ms, p99 ${at(0.99)} ms, longest ${at(0.99999)} ms`,
   );
 }
+console.log(
+  `viewers left: ${board.viewers}; the one that never reads was let go: ${board.viewers === 1}`,
+);
 await end();
 await board.close();
 
