@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { EMPTY, NEVER, Subject } from 'rxjs';
+import { EMPTY, NEVER, Subject, throwError } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import {
   AcquireTimeoutError,
@@ -230,6 +230,36 @@ describe('health$', () => {
     holder.leave();
     expect(statuses(reports)).toEqual(['ok', 'saturated', 'ok']);
     waiter.leave();
+  });
+
+  it('says what keeps them waiting', () => {
+    const { pool, time } = virtualPool(
+      { max: 4, createConcurrency: 2, maxWaiting: 9, idleTimeoutMillis: Infinity },
+      { create: 5000, validate: 3000 },
+    );
+    const reports = reportsOf(health$(pool, { scheduler: time }));
+    const borrowers = Array.from({ length: 6 }, () => borrow(pool));
+    time.advance(1000);
+    expect(reports.at(-1)!.findings[0]!.reason).toBe(
+      '6 requests waiting, the queue never empty for 1.0 s: of 4, 2 being created',
+    );
+    pool.pause();
+    expect(reports.at(-1)!.findings).toEqual([
+      { status: 'paused', reason: 'the pool is paused: 6 requests waiting' },
+    ]);
+    for (const borrower of borrowers) borrower.leave();
+  });
+
+  it('passes on that its pool has failed to speak', () => {
+    const { pool } = virtualPool();
+    const broken = Object.create(pool, {
+      name: { value: 'broken' },
+      state: { value: pool.state },
+      stats$: { value: throwError(() => 'lost') },
+    }) as typeof pool;
+    const errors: unknown[] = [];
+    health$(broken).subscribe({ error: (error: unknown) => errors.push(error) });
+    expect(errors).toEqual(['lost']);
   });
 
   it('does not take short waits for saturation, however many there are', () => {

@@ -4,6 +4,7 @@ import { register, Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createPool, InvalidOptionsError, PoolExistsError, type PoolStats } from '../src/index.js';
 import { registerPool } from '../src/prometheus/index.js';
+import { RecentMaximum } from '../src/prometheus/recent-maximum.js';
 import { countingListeners } from './counting-listeners.js';
 import { randomRun } from './random-run.js';
 import { borrow, virtualPool, type VirtualPool } from './virtual-pool.js';
@@ -231,6 +232,17 @@ describe("registerPool with naming 'hikari'", () => {
       expect(sum).toBeCloseTo((stats.meanMillis * stats.count) / 1000, 6);
       expect(value(`connections_${timing}_seconds_max`)).toBe(stats.maxMillis / 1000);
     }
+  });
+});
+
+describe('RecentMaximum', () => {
+  it('keeps a peak for one to two minutes, and then forgets it', () => {
+    const maximum = new RecentMaximum();
+    maximum.add(3, 1_000);
+    maximum.add(2, 59_000);
+    expect([maximum.at(59_999), maximum.at(119_999), maximum.at(120_000)]).toEqual([3, 3, 0]);
+    maximum.add(1, 121_000);
+    expect([maximum.at(130_000), maximum.at(10_000_000)]).toEqual([1, 0]);
   });
 });
 

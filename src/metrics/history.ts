@@ -12,10 +12,6 @@ export class Ring<V> {
     this.#limit = limit;
   }
 
-  get size(): number {
-    return this.#values.length;
-  }
-
   add(value: V): void {
     this.#values[this.#next] = value;
     this.#next = this.#next + 1 === this.#limit ? 0 : this.#next + 1;
