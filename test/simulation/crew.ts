@@ -14,8 +14,8 @@ export interface Hang {
  * from outside; the next order gets a new thread.
  */
 export class Hand {
-  /** Seed, life, seeds done, operations done. */
-  readonly #told = new Float64Array(new SharedArrayBuffer(4 * Float64Array.BYTES_PER_ELEMENT));
+  /** Seed, life, seeds done, operations done, and whether the thread is up: a busy machine takes its time for that. */
+  readonly #told = new Float64Array(new SharedArrayBuffer(5 * Float64Array.BYTES_PER_ELEMENT));
   #worker: Worker | undefined = undefined;
 
   get operations(): number {
@@ -36,7 +36,7 @@ export class Hand {
       let last = told.join();
       let since = performance.now();
       const watch = setInterval(() => {
-        if (told.join() !== last) {
+        if (told[4] !== 1 || told.join() !== last) {
           last = told.join();
           since = performance.now();
         }
@@ -68,6 +68,7 @@ export class Hand {
   async dismiss(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
+    this.#told[4] = 0;
     await worker?.terminate();
   }
 }
