@@ -22,6 +22,8 @@ class Mishap extends Error {
 const workers = 24;
 const smallest = 2;
 const largest = 8;
+/** A leak of the heap: half a megabyte in each round, so that a long soak has room for it too. */
+const leakedNumbers = 65_536;
 
 /**
  * Plain objects with asynchronous hooks that are slow, fail and hang now and then, borrowed in every way there is,
@@ -58,6 +60,7 @@ export class MachineLoad implements Load {
 
   async play(millis: number, signal: AbortSignal): Promise<void> {
     const short = this.#liveAndClose();
+    if (this.#leak === 'heap') this.#leaked.push(new Array<number>(leakedNumbers).fill(0));
     await playWorkers(workers, millis, signal, this.#complaints, () => this.#step());
     await short;
   }
@@ -185,7 +188,6 @@ export class MachineLoad implements Load {
 
   async #own(): Promise<void> {
     await using lease = await this.#pool.lease({ timeoutMillis: between(1, 100) });
-    this.#keep(lease);
     await sleep(between(0, 4));
     if (chance(0.05)) await lease.destroy(chance(0.5) ? new Mishap('lease') : undefined);
     else if (chance(0.02)) lease.resource.break(new Mishap('broke by itself'));
@@ -281,11 +283,6 @@ export class MachineLoad implements Load {
     this.#isPaused = paused;
     if (paused) this.#pool.pause();
     else this.#pool.resume();
-  }
-
-  #keep(lease: Lease<Machine>): void {
-    if (this.#leak === 'heap')
-      this.#leaked.push({ lease, notes: new Array<number>(2_048).fill(0) });
   }
 
   /** Errors of the pool and mishaps belong to the load; all others do not. */

@@ -102,6 +102,13 @@ describe('the verdict of a soak', () => {
     expect(verdict.lines.join('\n')).toContain('a borrower hangs');
   });
 
+  it('judges handles and timers of a soak that ended before it was warm', () => {
+    const cold = { ...conditions, warmUpMillis: 60_000 };
+    const changing = changed(({ atMillis }) => ({ handles: atMillis / 1_000 }));
+    expect(judge(flat, cold)).toMatchObject({ passed: true, heapGrowthBytes: undefined });
+    expect(judge(changing, cold)).toMatchObject({ passed: false });
+  });
+
   it('leaves the heap out with fewer than four samples, and says so', () => {
     expect(lineAbout('heap', judge(flat.slice(0, 13), conditions))).toContain('not judged');
   });

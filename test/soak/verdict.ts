@@ -32,8 +32,10 @@ export function judge(samples: readonly Sample[], conditions: Conditions): Verdi
   const { warmUpMillis, pools, failures } = conditions;
   const judged = samples.filter(({ atMillis }) => atMillis >= warmUpMillis);
   const heapGrowthBytes = growthOf(judged.map(({ heapBytes }) => heapBytes));
-  const handles = rangeOf(judged.map(sample => sample.handles));
-  const timers = rangeOf(judged.map(sample => sample.timers));
+  // Of a soak that ended before it was warm, handles and timers still tell something.
+  const looked = judged.length > 0 ? judged : samples;
+  const handles = rangeOf(looked.map(sample => sample.handles));
+  const timers = rangeOf(looked.map(sample => sample.timers));
   const isFlat = heapGrowthBytes === undefined || heapGrowthBytes < heapLimitBytes;
   const isConstant = handles.least === handles.most;
   const isFew = timers.most <= pools;
