@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { cpSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { defineConfig } from 'vitepress';
 import { entries } from './entries.mjs';
 
@@ -60,6 +61,10 @@ export default defineConfig({
   head: [['link', { rel: 'icon', href: `data:image/svg+xml,${icon}` }]],
   srcExclude: ['api-report/**', 'examples/**'],
   outDir: '../reports/site',
+  // Pages link to it.
+  buildEnd: ({ srcDir, outDir }) => {
+    cpSync(join(srcDir, 'grafana'), join(outDir, 'grafana'), { recursive: true });
+  },
   vite: { build: { chunkSizeWarningLimit: 2_000 } }, // the reference is long
   cacheDir: '../node_modules/.cache/vitepress',
   markdown: {
