@@ -108,7 +108,7 @@ if (chromiumPath === undefined) {
   end = () => browser.close();
 }
 const [stuck] = await once(get(`${board.url}events?pool=pool%201`), 'response');
-stuck.on('error', () => undefined); // it is let go after half a minute
+stuck.on('error', () => undefined); // it may be let go
 const seen = await measure('with it, and a browser');
 if (frames !== undefined) {
   const gaps = await frames();
