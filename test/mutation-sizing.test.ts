@@ -1,0 +1,305 @@
+import { config, Observable, Subject, type Subscriber } from 'rxjs';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createPool, type Lease, type Permit, type PermitSource } from '../src/index.js';
+import {
+  after,
+  borrow,
+  eventsOf,
+  microtasks,
+  outcomeOf,
+  SteppedScheduler,
+  virtualPool,
+  warm,
+  type Thing,
+} from './virtual-pool.js';
+
+/** A budget that gives when the test says so. */
+class Budget implements PermitSource {
+  readonly requests: Subscriber<Permit>[] = [];
+  asked = 0;
+  released = 0;
+  /** Told that a request was withdrawn or served. */
+  onLeave: () => void = () => undefined;
+
+  acquire(): Observable<Permit> {
+    return new Observable(request => {
+      this.asked += 1;
+      this.requests.push(request);
+      return () => {
+        const place = this.requests.indexOf(request);
+        if (place < 0) return;
+        this.requests.splice(place, 1);
+        this.onLeave();
+      };
+    });
+  }
+
+  /** Gives to whoever has asked for longest. */
+  grant(): void {
+    const request = this.requests.shift();
+    request?.next({
+      release: () => {
+        this.released += 1;
+      },
+    });
+  }
+}
+
+describe('permits for what is needed', () => {
+  it('a fill goes on when its permit comes', () => {
+    const permits = new Budget();
+    const { pool, time, made } = virtualPool({ min: 1, permits });
+    time.advance(0);
+    expect(made).toHaveLength(0);
+    permits.grant();
+    expect(made).toHaveLength(1);
+    expect(pool.state).toMatchObject({ idle: 1 });
+  });
+
+  it('a fill that nobody needs any more gives its permit back', () => {
+    const permits = new Budget();
+    const { pool, time, made } = virtualPool({ min: 1, permits });
+    time.advance(0);
+    pool.resize({ min: 0 });
+    permits.grant();
+    expect(made).toHaveLength(0);
+    expect(permits.released).toBe(1);
+  });
+
+  it('a prefill goes on when its permits come', async () => {
+    const permits = new Budget();
+    const { pool } = virtualPool({ permits });
+    const filled = outcomeOf(pool.prefill(2));
+    expect(permits.requests).toHaveLength(2);
+    permits.grant();
+    permits.grant();
+    await microtasks();
+    expect(filled.value).toBe(2);
+    expect(permits.released).toBe(0);
+  });
+
+  it('a prefill asks for nothing that is asked for already', () => {
+    const permits = new Budget();
+    const { pool } = virtualPool({ permits });
+    borrow(pool);
+    void pool.prefill(1);
+    expect(permits.asked).toBe(1);
+  });
+
+  it('a smaller max withdraws the requests that it has no slot for', () => {
+    const permits = new Budget();
+    const { pool } = virtualPool({ max: 2, permits });
+    const holder = borrow(pool);
+    permits.grant();
+    const waiter = borrow(pool);
+    expect(permits.requests).toHaveLength(1);
+    pool.resize({ max: 1 });
+    expect(permits.requests).toHaveLength(0);
+    holder.leave();
+    expect(waiter.lease.resource.number).toBe(1);
+  });
+
+  it('a permit that comes out of a withdrawal makes nothing above max', () => {
+    const permits = new Budget();
+    const { pool, made } = virtualPool({ max: 3, permits });
+    borrow(pool);
+    permits.grant();
+    borrow(pool);
+    borrow(pool);
+    expect(permits.requests).toHaveLength(2);
+    permits.onLeave = () => {
+      permits.grant();
+    };
+    pool.resize({ max: 1 });
+    expect(made).toHaveLength(1);
+    expect(permits.released).toBe(1);
+    expect(pool.state).toMatchObject({ size: 1, creating: 0, waiting: 2 });
+  });
+
+  it('one that leaves withdraws one request, and the other keeps its own', () => {
+    const permits = new Budget();
+    const { pool } = virtualPool({ max: 2, permits });
+    const stays = borrow(pool);
+    const leaves = borrow(pool);
+    leaves.leave();
+    expect(permits.requests).toHaveLength(1);
+    expect(permits.asked).toBe(2);
+    permits.grant();
+    expect(stays.lease.resource.number).toBe(1);
+  });
+
+  it('a close that serves keeps the requests of those who wait', () => {
+    const permits = new Budget();
+    const { pool } = virtualPool({ max: 2, permits });
+    const waiter = borrow(pool);
+    void pool.close({ waiters: 'serve' });
+    expect([permits.asked, permits.requests.length]).toEqual([1, 1]);
+    permits.grant();
+    expect(waiter.lease.resource.number).toBe(1);
+    waiter.leave();
+    expect(pool.state.lifecycle).toBe('closed');
+  });
+});
+
+describe('prefill', () => {
+  it('goes on one by one where creates are bounded', async () => {
+    const { pool, time } = virtualPool({ createConcurrency: 1 }, { create: 10 });
+    const filled = outcomeOf(pool.prefill(3));
+    time.advance(30);
+    await microtasks();
+    expect(filled.value).toBe(3);
+  });
+
+  it('starts no more once others have brought the size up', async () => {
+    const { pool, time, made } = virtualPool({ createConcurrency: 1 }, { create: 10 });
+    const filled = outcomeOf(pool.prefill(2));
+    const waiters = [borrow(pool), borrow(pool)];
+    time.advance(50);
+    await microtasks();
+    expect(made).toHaveLength(2);
+    expect(filled.value).toBe(1);
+    expect(waiters.map(({ leases }) => leases.length)).toEqual([1, 1]);
+  });
+
+  it('resolves also when all that was on its way is lent at once', async () => {
+    const { pool, time } = virtualPool({ max: 2 }, { create: 10 });
+    borrow(pool);
+    borrow(pool);
+    const filled = outcomeOf(pool.prefill(2));
+    await microtasks();
+    expect(filled.settled).toBe(false);
+    time.advance(10);
+    await microtasks();
+    expect(filled).toMatchObject({ settled: true, value: 0 });
+  });
+
+  it('waits for no create that it does not need', async () => {
+    const { pool, time } = virtualPool({ max: 2 }, { create: 10 });
+    borrow(pool);
+    time.advance(10);
+    borrow(pool);
+    expect(pool.state).toMatchObject({ leased: 1, creating: 1 });
+    const filled = outcomeOf(pool.prefill(1));
+    await microtasks();
+    expect(filled).toMatchObject({ settled: true, value: 0 });
+  });
+
+  it('keeps the process alive until it resolves, and no longer', async () => {
+    const timers: NodeJS.Timeout[] = [];
+    const { setInterval } = globalThis;
+    const spy = vi.spyOn(globalThis, 'setInterval').mockImplementation(((
+      work: () => void,
+      millis: number,
+    ) => {
+      const timer = setInterval(work, millis);
+      timers.push(timer);
+      return timer;
+    }) as typeof globalThis.setInterval);
+    const clear = vi.spyOn(globalThis, 'clearInterval');
+    const isAwake = (): boolean =>
+      timers.some(timer => timer.hasRef() && !clear.mock.calls.some(([id]) => id === timer));
+    let resolve: (made: object) => void = () => undefined;
+    const pool = createPool<object>({
+      create: () =>
+        new Promise(done => {
+          resolve = done;
+        }),
+    });
+    const filled = pool.prefill(1);
+    expect(isAwake()).toBe(true);
+    resolve({});
+    await filled;
+    expect(isAwake()).toBe(false);
+    await pool.close();
+    spy.mockRestore();
+    clear.mockRestore();
+  });
+});
+
+describe('resizing', () => {
+  it('tells the sizes of now', () => {
+    const { pool, events } = virtualPool({ min: 1, max: 4 });
+    pool.resize({ min: 2, max: 3 });
+    expect(eventsOf(events, 'resized')).toMatchObject([{ min: 2, max: 3 }]);
+  });
+
+  it('an error of a live option in a pool that closes is told to nobody', () => {
+    const max = new Subject<number>();
+    const { pool, events } = virtualPool({ max });
+    const holder = borrow(pool);
+    void pool.close();
+    max.error(new Error('config is gone'));
+    expect(eventsOf(events, 'resized')).toEqual([]);
+    holder.leave();
+  });
+});
+
+describe('closing', () => {
+  it('a close that serves aborts no create that a waiter needs, whatever else the pool has', () => {
+    const time = new SteppedScheduler();
+    const signals: AbortSignal[] = [];
+    let made = 0;
+    const { pool } = virtualPool({
+      scheduler: time,
+      max: 3,
+      create: ({ signal }) => {
+        signals.push(signal);
+        return after(made === 0 ? 0 : 10, time, () => ({ number: ++made, ended: 0 }));
+      },
+      destroy: () => undefined,
+    });
+    const holder = borrow(pool);
+    const waiter = borrow(pool);
+    borrow(pool).leave();
+    void pool.close({ waiters: 'serve' });
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, true]);
+    time.advance(10);
+    waiter.lease.release().catch(() => undefined);
+    holder.leave();
+    expect(pool.state.lifecycle).toBe('closed');
+  });
+});
+
+describe('what runs inside the pool', () => {
+  it('creates that acquire run one after another, not within each other', () => {
+    const served: Lease<Thing>[] = [];
+    const pool = createPool<Thing>({
+      max: Infinity,
+      create: () => {
+        const number = ++creates;
+        if (number < 3000) pool.acquire().subscribe(lease => served.push(lease));
+        return { number, ended: 0 };
+      },
+    });
+    let creates = 0;
+    pool.acquire().subscribe(lease => served.push(lease));
+    expect(served.map(({ resource }) => resource.number)).toEqual(
+      Array.from({ length: 3000 }, (_, index) => index + 1),
+    );
+  });
+
+  it('a borrower that throws in what stands in for its next wedges nothing', async () => {
+    const { onUnhandledError } = config;
+    onTestFinished(() => {
+      config.onUnhandledError = onUnhandledError;
+    });
+    const reported = new Promise(resolve => {
+      config.onUnhandledError = resolve;
+    });
+    const { pool } = virtualPool({ max: 1 });
+    warm(pool, 1);
+    const failure = new Error('from next');
+    const wild: Subscriber<Lease<Thing>>[] = [];
+    new Observable<Lease<Thing>>(subscriber => {
+      wild.push(subscriber);
+    }).subscribe();
+    const [borrower] = wild as [Subscriber<Lease<Thing>>];
+    borrower.next = () => {
+      throw failure;
+    };
+    pool.acquire().subscribe(borrower);
+    expect(await reported).toBe(failure);
+    borrower.unsubscribe();
+    expect(borrow(pool).leases).toHaveLength(1);
+  });
+});
