@@ -12,6 +12,7 @@ const guide = [
       { text: 'Start here', link: '/start' },
       { text: 'Concepts', link: '/concepts' },
       { text: 'Traps', link: '/traps' },
+      { text: 'Recipes', link: '/recipes' },
       { text: 'Testing', link: '/testing' },
     ],
   },
