@@ -95,6 +95,20 @@ describe('a process that stood still', () => {
   });
 
   it.each([
+    { frame: 30, isServed: true },
+    { frame: 31, isServed: false },
+  ])('a resume at $frame serves one whose deadline is 30: $isServed', ({ frame, isServed }) => {
+    const { pool, time } = virtualPool();
+    warm(pool, 1);
+    pool.pause();
+    const borrower = borrow(pool, { timeoutMillis: 30 });
+    time.freezeUntil(frame);
+    pool.resume();
+    expect(borrower.leases).toHaveLength(isServed ? 1 : 0);
+    expect(borrower.errors).toHaveLength(isServed ? 0 : 1);
+  });
+
+  it.each([
     { frame: 50, failing: 'the one whose deadline is now' },
     { frame: 51, failing: 'the oldest whose time is not up' },
   ])('at $frame a failed create fails $failing', ({ frame }) => {

@@ -18,6 +18,7 @@ class Budget implements PermitSource {
   readonly requests: Subscriber<Permit>[] = [];
   asked = 0;
   released = 0;
+  wantsBack = false;
   /** Told that a request was withdrawn or served. */
   onLeave: () => void = () => undefined;
 
@@ -41,6 +42,7 @@ class Budget implements PermitSource {
       release: () => {
         this.released += 1;
       },
+      recall: () => this.wantsBack,
     });
   }
 }
@@ -127,6 +129,28 @@ describe('permits for what is needed', () => {
     permits.grant();
     expect(stays.lease.resource.number).toBe(1);
   });
+
+  it.each(['return', 'evict'] as const)(
+    'a permit that is wanted back goes on %s, and its resource with it',
+    async when => {
+      const permits = new Budget();
+      const { pool, ended } = virtualPool({ permits });
+      const borrower = borrow(pool);
+      permits.grant();
+      if (when === 'return') {
+        permits.wantsBack = true;
+        borrower.leave();
+      } else {
+        borrower.leave();
+        expect(ended).toEqual([]);
+        expect(await pool.evict()).toBe(0);
+        permits.wantsBack = true;
+        expect(await pool.evict()).toBe(1);
+      }
+      expect(ended).toMatchObject([{ number: 1, reason: 'surplus' }]);
+      expect(permits.released).toBe(1);
+    },
+  );
 
   it('a close that serves keeps the requests of those who wait', () => {
     const permits = new Budget();
