@@ -12,7 +12,8 @@ import {
   timer,
 } from 'rxjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createPool, type PoolEvent } from '../src/index.js';
+import { createPool, type CreateContext, type PoolEvent } from '../src/index.js';
+import { reportAttempt } from '../src/internal/create-context.js';
 import {
   after,
   borrow,
@@ -298,6 +299,27 @@ describe('creates', () => {
     await microtasks();
     expect(typesOf(events).slice(-2)).toEqual(['destroying', 'destroyed']);
     expect(eventsOf(events, 'destroyed')).toMatchObject([{ reason: 'lateCreate' }]);
+  });
+});
+
+describe('attempts inside a create', () => {
+  it('one that fails after the create has settled is no cause of a later time-out', () => {
+    const contexts: CreateContext[] = [];
+    const { pool, time } = virtualPool({
+      max: 1,
+      acquireTimeoutMillis: 10,
+      create: context => {
+        contexts.push(context);
+        return thing();
+      },
+      destroy: () => undefined,
+    });
+    borrow(pool);
+    expect(reportAttempt(contexts[0], new Error('late'))).toBe(false);
+    const waiter = borrow(pool);
+    time.advance(10);
+    expect(waiter.error).toMatchObject({ code: 'ACQUIRE_TIMEOUT' });
+    expect((waiter.error as Error).cause).toBeUndefined();
   });
 });
 

@@ -112,6 +112,17 @@ describe('a lease that the pool takes back', () => {
     expect(borrower.error).toMatchObject({ state: { leased: 1 } });
   });
 
+  it('the pool looks at it when its limit is over, and not before', () => {
+    const { pool, time } = virtualPool({
+      min: 1,
+      maxLeaseMillis: 100,
+      idleTimeoutMillis: Infinity,
+    });
+    time.advance(50);
+    pool.tryAcquire();
+    expect(time.actions.map(({ delay }) => delay)).toEqual([150]);
+  });
+
   it('its signal is aborted for whoever hears of the revocation first', () => {
     const { pool, time } = virtualPool({ maxLeaseMillis: 10 });
     const { lease } = borrow(pool);
