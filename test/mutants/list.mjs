@@ -353,7 +353,7 @@ export const mutants = [
   },
   {
     name: 'release resolves before the reset',
-    id: 'VA-09',
+    id: 'VA-09|BR-09',
     tests: ['validation-and-reset', 'lease'],
     edits: [
       {

@@ -122,7 +122,7 @@ async function simulate(room) {
   return code === 0 ? undefined : shorten(output.trim().split('\n').at(-1) ?? 'it breaks');
 }
 
-/** The test of the mutant's case that fails, or undefined. */
+/** The test of the mutant's case that fails, or undefined. The id is a pattern, as `-t` of vitest takes it. */
 async function test(room, { id, tests }) {
   const files = tests.map(name => `test/${name}.test.ts`);
   const report = join(room, 'vitest.json');
