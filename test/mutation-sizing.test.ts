@@ -185,6 +185,45 @@ describe('prefill', () => {
     expect(waiters.map(({ leases }) => leases.length)).toEqual([1, 1]);
   });
 
+  it('starts no more once others have asked for what was missing', async () => {
+    const permits = new Budget();
+    const { pool } = virtualPool({ createConcurrency: 1, permits });
+    const filled = outcomeOf(pool.prefill(2));
+    borrow(pool);
+    borrow(pool);
+    permits.grant();
+    await microtasks();
+    expect(pool.state).toMatchObject({ leased: 1, waiting: 1 });
+    expect(filled.value).toBe(1);
+    permits.grant();
+    expect(pool.state).toMatchObject({ leased: 2, waiting: 0 });
+  });
+
+  it('counts on what another prefill is still to start', async () => {
+    const time = new SteppedScheduler();
+    let attempts = 0;
+    const { pool } = virtualPool({
+      scheduler: time,
+      createConcurrency: 1,
+      create: () => {
+        attempts += 1;
+        const number = attempts;
+        return after(10, time, () => {
+          if (number > 2) throw new Error('down');
+          return { number, ended: 0 };
+        });
+      },
+      destroy: () => undefined,
+    });
+    const first = outcomeOf(pool.prefill(2));
+    const second = outcomeOf(pool.prefill(3));
+    time.advance(100);
+    await microtasks();
+    expect(first.value).toBe(2);
+    expect((second.error as Error).message).toContain('prefill made 0 of 1; create failed: down');
+    expect(attempts).toBe(3);
+  });
+
   it('resolves also when all that was on its way is lent at once', async () => {
     const { pool, time } = virtualPool({ max: 2 }, { create: 10 });
     borrow(pool);
