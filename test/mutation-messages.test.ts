@@ -238,3 +238,71 @@ describe('prefill of no sense', () => {
     expect(filled.value).toBe(3);
   });
 });
+
+describe('the rule of an option is told in words', () => {
+  const create = (): object => ({});
+
+  it.each([
+    { option: 'validate', value: 1, words: 'must be a function' },
+    { option: 'keepProcessAlive', value: 1, words: 'must be true or false' },
+    {
+      option: 'idleTimeoutMillis',
+      value: 0,
+      words: 'must be a whole number of milliseconds above 0, or Infinity for off',
+    },
+    { option: 'maxUses', value: 0, words: 'must be a whole number from 1, or Infinity,' },
+    { option: 'minIdle', value: Infinity, words: 'must be a whole number from 0,' },
+    {
+      option: 'min',
+      value: Infinity,
+      words: 'must be a whole number from 0, or an Observable of such',
+    },
+    { option: 'onCancel', value: 1, words: "must be 'release' or 'destroy'" },
+    { option: 'name', value: '', words: 'must be a text' },
+    { option: 'order', value: 'any', words: "must be 'lifo', 'fifo' or a comparator" },
+    {
+      option: 'validateAfterIdleMillis',
+      value: -1,
+      words: 'must be a whole number of milliseconds from 0, or Infinity',
+    },
+    { option: 'permits', value: {}, words: 'must be a PermitSource' },
+  ])('$option: $words', ({ option, value, words }) => {
+    const error = refusal({ create, [option]: value });
+    expect(error.option).toBe(option);
+    expect(error.message).toContain(words);
+  });
+
+  it.each([
+    { option: 'priority', value: NaN, words: 'must be a finite number' },
+    {
+      option: 'timeoutMillis',
+      value: 0,
+      words: 'must be a number of milliseconds above 0, or Infinity for off',
+    },
+    { option: 'signal', value: {}, words: 'must be an AbortSignal' },
+    { option: 'label', value: 1, words: 'must be a text' },
+  ])('$option of a request: $words', async ({ option, value, words }) => {
+    const pool = createPool({ create });
+    await expect(
+      Promise.resolve().then(() => pool.lease({ [option]: value })),
+    ).rejects.toMatchObject({ option, message: expect.stringContaining(words) as string });
+  });
+
+  it('what the rules allow at their ends is taken', async () => {
+    const pool = createPool({ create, createConcurrency: Infinity });
+    await pool.close({ waiters: 'reject' });
+    expect(pool.state.lifecycle).toBe('closed');
+  });
+
+  it('a live min of Infinity is told, and the last one stays', () => {
+    const min = new Subject<number>();
+    const { pool, events } = virtualPool({ min, max: Infinity });
+    min.next(1);
+    min.next(Infinity);
+    expect(pool.state.min).toBe(1);
+    expect(events.filter(({ type }) => type === 'resized')).toMatchObject([
+      { min: 1 },
+      { min: 1, error: { option: 'min' } },
+    ]);
+  });
+});
