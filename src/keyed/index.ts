@@ -1,0 +1,7 @@
+export {
+  createKeyedPool,
+  type KeyedEvent,
+  type KeyedPool,
+  type KeyedPoolOptions,
+  type KeyedState,
+} from './keyed-pool.js';
