@@ -323,6 +323,22 @@ describe('closing', () => {
   });
 });
 
+describe('a drain that serves', () => {
+  it('makes nothing for min any more', () => {
+    const { pool, time, made } = virtualPool({ min: 2, max: 3 }, { create: 10 });
+    time.advance(10);
+    const holders = [borrow(pool), borrow(pool)];
+    const waiter = borrow(pool);
+    void pool.close({ waiters: 'serve' });
+    for (const { lease } of holders) void lease.destroy();
+    expect(made).toHaveLength(3);
+    time.advance(10);
+    waiter.leave();
+    expect(pool.state.lifecycle).toBe('closed');
+    expect(made).toHaveLength(3);
+  });
+});
+
 describe('what runs inside the pool', () => {
   it('creates that acquire run one after another, not within each other', () => {
     const served: Lease<Thing>[] = [];
