@@ -6,6 +6,7 @@ import {
   unservedWaiters,
   type Counts,
 } from '../src/internal/policy.js';
+import { createPool } from '../src/index.js';
 import { borrow, virtualPool, warm } from './virtual-pool.js';
 
 const none: Counts = {
@@ -52,13 +53,25 @@ describe('what follows from the counts', () => {
 
 describe('what state$ shows to those who come late', () => {
   it('what nobody heard of is there for the next one who looks', () => {
-    const { pool } = virtualPool();
-    pool.stats$.subscribe().unsubscribe();
-    warm(pool, 1);
-    borrow(pool);
+    const pool = createPool<object>({ create: () => ({}) });
+    const listening = pool.stats$.subscribe();
+    pool.acquire().subscribe().unsubscribe();
+    listening.unsubscribe();
+    pool.acquire().subscribe();
     const seen: number[] = [];
     pool.state$.subscribe(({ leased }) => seen.push(leased)).unsubscribe();
     expect(seen).toEqual([1]);
+  });
+
+  it('no event is older than the one before it, also when a hook takes its time', () => {
+    const { pool, time, events } = virtualPool({
+      destroy: () => time.freezeUntil(time.now() + 10),
+    });
+    warm(pool, 3);
+    void pool.recycle();
+    const times = events.map(({ at }) => at);
+    expect(times.at(-1)).toBe(30);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
   });
 
   it('inside a handler it is what was published last, and then the rest', () => {
