@@ -99,6 +99,8 @@ describe('a stream of rows', () => {
     const pool = postgres.open({ max: 2 });
     const rows$ = stream(pool, numbers, [3]);
     expect(pool.stats.acquired).toBe(0);
+    // Both connections are there, so that neither stream can be over before the other begins.
+    await pool.prefill();
     const both = await Promise.all([
       lastValueFrom(rows$.pipe(toArray())),
       lastValueFrom(rows$.pipe(toArray())),
