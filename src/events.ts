@@ -16,7 +16,7 @@ export type DestroyReason =
   | 'revoked';
 
 /** Why a request was refused. */
-export type RejectReason = 'waitingLimit' | 'closed' | 'createFailed';
+export type RejectReason = 'waitingLimit' | 'overloaded' | 'closed' | 'createFailed';
 
 /** How a lease ended. */
 export type ReleaseReason = 'released' | 'destroyed' | 'detached' | 'revoked';
@@ -24,6 +24,7 @@ export type ReleaseReason = 'released' | 'destroyed' | 'detached' | 'revoked';
 /** The facts that each type of event carries beside the common ones. */
 export interface PoolEventFacts {
   requested: { readonly requestId: number; readonly label: string | undefined };
+  nestedAcquire: NestedFacts;
   acquired: {
     readonly id: number;
     readonly requestId: number;
@@ -54,7 +55,10 @@ export interface PoolEventFacts {
   destroyed: HookEnd & { readonly reason: DestroyReason };
   destroyFailed: HookEnd & { readonly reason: DestroyReason; readonly error: unknown };
   resourceError: { readonly id: number; readonly error: unknown };
+  permitLost: { readonly id: number; readonly error: unknown };
   leaked: LeaseFacts;
+  /** The lease is over its time: its signal is aborted, and `revoked` follows when the grace time is over. */
+  revoking: LeaseFacts & { readonly graceMillis: number };
   revoked: LeaseFacts;
   /** `error` is there when a live `min` or `max` failed or gave something senseless: the last value stays. */
   resized: { readonly min: number; readonly max: number; readonly error?: unknown };
@@ -85,6 +89,19 @@ export interface LeaseFacts {
   readonly heldMillis: number;
   /** Where the lease was acquired; kept when `leakWarningMillis` is set. */
   readonly stack: string | undefined;
+}
+
+/** A request made by code that holds a lease of the same pool already: enough of those at once wait for each other. */
+export interface NestedFacts {
+  readonly requestId: number;
+  readonly label: string | undefined;
+  /** The request whose lease is held. */
+  readonly heldRequestId: number;
+  readonly heldLabel: string | undefined;
+  /** Where the inner request is made. */
+  readonly stack: string | undefined;
+  /** Where the lease that is held was acquired. */
+  readonly heldStack: string | undefined;
 }
 
 export type PoolEventType = keyof PoolEventFacts;

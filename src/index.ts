@@ -19,6 +19,7 @@ export type {
   DestroyReason,
   HookEnd,
   LeaseFacts,
+  NestedFacts,
   PoolEvent,
   PoolEventBase,
   PoolEventFacts,
@@ -39,7 +40,7 @@ export type {
   OnCancel,
   PoolOptions,
 } from './options.js';
-export type { Permit, PermitSource } from './permits.js';
+export type { Permit, PermitRequest, PermitSource } from './permits.js';
 export { createPool, type Pool } from './pool.js';
 export type { ResourceInfo, ResourceStatus } from './resource-info.js';
 export type { Lifecycle, PoolState } from './state.js';

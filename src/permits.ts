@@ -1,5 +1,13 @@
 import type { Observable } from 'rxjs';
 
+/** What a pool tells of itself when it asks a budget for a permit. */
+export interface PermitRequest {
+  /** The pool's name. */
+  readonly pool: string;
+  /** The pool is below its `min` without this one: a budget grants such requests before all others. */
+  readonly floor: boolean;
+}
+
 /** The right to hold one resource. */
 export interface Permit {
   /** Told once, after the resource is gone. Must not throw. */
@@ -9,6 +17,11 @@ export interface Permit {
    * idle one; true is a promise of the pool's to retire the resource now, as `surplus`. Must not throw.
    */
   recall?(): boolean;
+  /**
+   * Tells, by its first value or error, that the permit is not held any more: its time to live ran out, say. The pool
+   * subscribes while the resource lives, publishes `permitLost`, and gives the resource up as soon as it is free.
+   */
+  readonly lost?: Observable<unknown>;
 }
 
 /**
@@ -19,5 +32,5 @@ export interface Permit {
  * permit; a permit that was emitted is the pool's until it calls `release()`. An error fails that create.
  */
 export interface PermitSource {
-  acquire(): Observable<Permit>;
+  acquire(request: PermitRequest): Observable<Permit>;
 }

@@ -2,7 +2,9 @@ import { config, EMPTY, NEVER, Observable, of, Subject } from 'rxjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { giveBack, PermitDesk, recalled, type PermitAsk } from '../src/internal/permit-desk.js';
 import { Prefill } from '../src/internal/prefill.js';
-import type { Permit } from '../src/permits.js';
+import type { Permit, PermitRequest } from '../src/permits.js';
+
+const request: PermitRequest = { pool: 'things', floor: false };
 
 class Ticket implements Permit {
   released = 0;
@@ -44,7 +46,7 @@ describe('asking for permits', () => {
     const permits = new Subject<Permit>();
     const { desk, log } = deskFor(() => permits);
     const [ask, ticket] = [askFor('demand'), new Ticket()];
-    desk.ask(ask);
+    desk.ask(ask, request);
     expect(desk.asked).toBe(1);
     permits.next(ticket);
     expect(log).toEqual([['permitted', ask, ticket, 0]]);
@@ -56,14 +58,14 @@ describe('asking for permits', () => {
     const ticket = new Ticket();
     const { desk, log } = deskFor(() => of(ticket));
     const ask = askFor('fill');
-    desk.ask(ask);
+    desk.ask(ask, request);
     expect(log).toEqual([['permitted', ask, ticket, 0]]);
   });
 
   it('a source that gives twice gets the second one back', () => {
     const [first, second] = [new Ticket(), new Ticket()];
     const { desk, log } = deskFor(() => of(first, second));
-    desk.ask(askFor('demand'));
+    desk.ask(askFor('demand'), request);
     expect(log).toHaveLength(1);
     expect([first.released, second.released]).toEqual([0, 1]);
   });
@@ -84,7 +86,7 @@ describe('asking for permits', () => {
   ])('a source that $how fails its ask, once', ({ source, message }) => {
     const { desk, log } = deskFor(() => source);
     const ask = askFor('demand');
-    desk.ask(ask);
+    desk.ask(ask, request);
     expect(log).toEqual([['failed', ask, expect.objectContaining({ message }), 0]]);
   });
 
@@ -94,7 +96,7 @@ describe('asking for permits', () => {
       throw failure;
     });
     const ask = askFor('demand');
-    desk.ask(ask);
+    desk.ask(ask, request);
     expect(log).toEqual([['failed', ask, failure, 0]]);
   });
 
@@ -110,7 +112,7 @@ describe('asking for permits', () => {
         }),
     );
     for (const cause of ['demand', 'fill', 'demand', 'fill', 'demand'] as const) {
-      desk.ask(askFor(cause));
+      desk.ask(askFor(cause), request);
     }
     expect([desk.count('demand'), desk.count('fill'), desk.count('prefill')]).toEqual([3, 2, 0]);
     desk.withdraw(2, 'demand');
@@ -131,7 +133,7 @@ describe('asking for permits', () => {
     const { desk } = deskFor(() => NEVER);
     const prefill = new Prefill(1, 1);
     prefill.started();
-    desk.ask(askFor('prefill', prefill));
+    desk.ask(askFor('prefill', prefill), request);
     expect(prefill.done).toBe(false);
     desk.withdraw(1);
     expect(prefill.done).toBe(true);
@@ -150,7 +152,7 @@ describe('asking for permits', () => {
           },
         }) as unknown as Observable<Permit>,
     );
-    desk.ask(askFor('demand'));
+    desk.ask(askFor('demand'), request);
     desk.withdraw(1);
     const ticket = new Ticket();
     kept[0]!(ticket);

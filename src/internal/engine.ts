@@ -502,7 +502,12 @@ export class Engine<T>
   #create(cause: CreateCause, prefill: Prefill | undefined, now: number): void {
     prefill?.started();
     if (this.#permits === undefined) this.#workshop.create({ cause, prefill }, undefined, now);
-    else this.#permits.ask({ cause, prefill });
+    else this.#permits.ask({ cause, prefill }, { pool: this.name, floor: this.#isBelowMin() });
+  }
+
+  /** Whether `min` is not reached by what is there or coming. */
+  #isBelowMin(): boolean {
+    return missingResources(this.journal, 0, this.#asked) > 0;
   }
 
   permitted(ask: PermitAsk, permit: Permit): void {

@@ -1,6 +1,6 @@
 import { Subscription } from 'rxjs';
 import type { DestroyReason } from '../events.js';
-import type { Permit, PermitSource } from '../permits.js';
+import type { Permit, PermitRequest, PermitSource } from '../permits.js';
 import type { Prefill } from './prefill.js';
 import { reportError } from './report.js';
 import type { CreateCause } from './slot.js';
@@ -33,13 +33,13 @@ export class PermitDesk {
     return this.#asks.size;
   }
 
-  ask(ask: PermitAsk): void {
+  ask(ask: PermitAsk, request: PermitRequest): void {
     // Registered before subscribing: a permit may come at once.
     const subscription = new Subscription();
     this.#asks.set(ask, subscription);
     try {
       subscription.add(
-        this.#source.acquire().subscribe({
+        this.#source.acquire(request).subscribe({
           next: permit => {
             // A source that gives twice, or after the withdrawal, gets it back.
             if (this.#asks.delete(ask)) this.#asker.permitted(ask, permit);

@@ -70,6 +70,8 @@ export class Slot<T> implements Linked<Slot<T>>, Deadline {
   doom: DestroyReason | undefined = undefined;
   lastError: unknown = undefined;
   permit: Permit | undefined = undefined;
+  /** The subscription to the loss of the permit. */
+  guarding: Subscription | undefined = undefined;
   /** Who caused the create, and so who hears of its failure. */
   cause: CreateCause = 'demand';
   /** The `prefill` that started the create, and those that wait for it. */

@@ -1,4 +1,4 @@
-import { Subscription } from 'rxjs';
+import { Subscription, type Observable } from 'rxjs';
 import { HookTimeoutError } from '../errors.js';
 import type { DestroyReason } from '../events.js';
 import type { Permit } from '../permits.js';
@@ -66,6 +66,7 @@ export class Workshop<T> implements TaskOwner<T> {
     this.#inventory.add(slot);
     journal.record('creating', now, { id: slot.id });
     journal.commit();
+    if (permit?.lost !== undefined) this.#guard(slot, permit.lost);
     const task = new Task('create', slot, now, this);
     slot.creation = task;
     const { create, createTimeoutMillis, scheduler, name } = options;
@@ -154,6 +155,7 @@ export class Workshop<T> implements TaskOwner<T> {
   /** Takes the slot out of the books without a destroy: the resource was never made, or left with its borrower. */
   release(slot: Slot<T>): void {
     unsubscribeSafely(slot.watching);
+    unsubscribeSafely(slot.guarding);
     this.#timetable.cancel(slot);
     this.#inventory.remove(slot);
     giveBack(slot.permit);
@@ -332,6 +334,32 @@ export class Workshop<T> implements TaskOwner<T> {
       destroying.late = true;
       destroying.run(() => options.destroy?.(value as T, reason));
     }
+  }
+
+  /** Subscribes to the loss of the slot's permit. */
+  #guard(slot: Slot<T>, lost: Observable<unknown>): void {
+    const lose = (error: unknown): void => {
+      this.#permitLost(slot, error);
+    };
+    const guarding = new Subscription();
+    slot.guarding = guarding;
+    try {
+      guarding.add(lost.subscribe({ next: lose, error: lose }));
+    } catch (error) {
+      lose(error);
+    }
+  }
+
+  /** Once, as a break is: what has no permit is one too many for its budget. */
+  #permitLost(slot: Slot<T>, error: unknown): void {
+    if (slot.status === 'gone' || slot.status === 'destroying') return;
+    const outermost = this.#turns.enter();
+    const now = this.#timetable.now();
+    unsubscribeSafely(slot.guarding);
+    slot.doom ??= 'surplus';
+    this.#inventory.journal.record('permitLost', now, { id: slot.id, error });
+    if (slot.status === 'idle') this.retire(slot, slot.doom, now);
+    this.#turns.leave(outermost, now);
   }
 
   /** Once: an idle one goes now, any other as soon as it is free. */

@@ -151,6 +151,9 @@ export class PoolFold {
         break;
       case 'evicted':
       case 'resourceError':
+      case 'permitLost':
+      case 'nestedAcquire':
+      case 'revoking':
       case 'leaked':
       case 'revoked':
         break;

@@ -217,6 +217,9 @@ export class InvariantChecker {
       case 'resourceError':
         this.#spoil(this.#known(event), 'it broke');
         break;
+      case 'permitLost':
+        this.#spoil(this.#known(event), 'its permit was lost');
+        break;
       case 'evicted':
         this.#evict(event);
         break;
@@ -227,6 +230,8 @@ export class InvariantChecker {
       case 'destroyFailed':
         this.#endDestroy(event);
         break;
+      case 'nestedAcquire':
+      case 'revoking':
       case 'resized':
       case 'paused':
       case 'resumed':

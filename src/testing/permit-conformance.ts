@@ -1,7 +1,10 @@
 import type { SchedulerLike, Subscription } from 'rxjs';
-import type { Permit, PermitSource } from '../index.js';
+import type { Permit, PermitRequest, PermitSource } from '../index.js';
 import { demand, Patience, type ConformanceCheck } from './conformance.js';
 import { seededRandom } from './random.js';
+
+/** What a pool would say of itself: nothing that a budget has to look at. */
+const REQUEST: PermitRequest = { pool: 'conformance', floor: false };
 
 /** A budget under test. */
 export interface PermitSubject {
@@ -99,7 +102,7 @@ class Budget {
   ask(from: PermitSource = this.source, granted: (ask: Ask) => void = () => undefined): Ask {
     const ask = new Ask();
     this.asks.push(ask);
-    ask.subscription = from.acquire().subscribe({
+    ask.subscription = from.acquire(REQUEST).subscribe({
       next: permit => {
         ask.permits.push(permit);
         granted(ask);
@@ -185,7 +188,7 @@ const always: Readonly<Record<string, Question>> = {
   'takes nothing before it is subscribed to': {
     limit: 1,
     of: async budget => {
-      budget.source.acquire();
+      budget.source.acquire(REQUEST);
       await budget.patience.quiet();
       await budget.fill();
     },
@@ -193,7 +196,7 @@ const always: Readonly<Record<string, Question>> = {
   'takes every subscription to one acquire() for a request of its own': {
     limit: 2,
     of: async budget => {
-      const acquire$ = budget.source.acquire();
+      const acquire$ = budget.source.acquire(REQUEST);
       const once: PermitSource = { acquire: () => acquire$ };
       const [first, second] = [budget.ask(once), budget.ask(once)];
       await budget.granted(first, 'the first subscription has no permit');

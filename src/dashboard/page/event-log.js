@@ -11,6 +11,9 @@ const trouble = new Set([
   'resetFailed',
   'destroyFailed',
   'resourceError',
+  'permitLost',
+  'nestedAcquire',
+  'revoking',
   'leaked',
   'revoked',
 ]);
