@@ -1,20 +1,8 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-
-export interface Account {
-  uid?: number;
-  gid?: number;
-}
-
-/** PostgreSQL refuses to run as root, so root lends it an account that owns nothing else. */
-export const account: Account = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
-
-export function giveToAccount(path: string): void {
-  if (account.uid === undefined) return;
-  execFileSync('chown', ['-R', `${String(account.uid)}:${String(account.gid)}`, path]);
-}
+import { account, giveToAccount } from './account.js';
 
 /** The folder of the npm package that holds the binaries for this machine. */
 export function installedPackage(): string {

@@ -7,12 +7,8 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import {
-  account,
-  giveToAccount,
-  installedPackage,
-  usableBinaries,
-} from './postgres-installation.js';
+import { account, giveToAccount } from './account.js';
+import { installedPackage, usableBinaries } from './postgres-installation.js';
 
 export interface PostgresOptions {
   /** A port of 127.0.0.1; 0, the default, takes a free one. */
