@@ -8,22 +8,42 @@
 export const layers = [
   // The words, and records and structures that know no others.
   [
-    ...['state', 'stats', 'events', 'errors', 'permits', 'resource-info', 'lease', 'health'],
+    ...[
+      'state',
+      'stats',
+      'events',
+      'errors',
+      'permits',
+      'resource-info',
+      'lease',
+      'health',
+      'options',
+    ],
     ...['slot', 'request', 'prefill', 'closing', 'fill-pause', 'lease-watch', 'totals'].map(
       internal,
     ),
     ...['linked-list', 'agenda', 'delays', 'abort-watch', 'policy', 'clock'].map(internal),
     ...['context', 'create-context', 'caller-stack', 'report', 'thenable'].map(internal),
   ],
+  // What options may be.
+  ['internal/rules'],
   // What one thing is made of.
   [
-    'options',
-    ...['turns', 'broadcast', 'timetable', 'wait-queue', 'inventory', 'permit-desk'].map(internal),
+    ...[
+      'resolve-options',
+      'turns',
+      'broadcast',
+      'timetable',
+      'wait-queue',
+      'inventory',
+      'permit-desk',
+    ].map(internal),
     ...['task', 'lease-handle', 'use-request'].map(internal),
   ],
   // Rooms of the engine, and helpers to compose with its hooks.
   [
     ...['journal', 'workshop', 'leasing', 'housekeeping'].map(internal),
+    ...['reception', 'matching', 'supply', 'shutdown'].map(internal),
     ...['backoff', 'circuit-breaker', 'with-lease'],
   ],
   ['internal/engine'],

@@ -9,9 +9,9 @@ import {
   duration,
   schedulerRule,
   shareRule,
-  type CreateContext,
   type Rule,
-} from './options.js';
+} from './internal/rules.js';
+import type { CreateContext } from './options.js';
 
 /** Options of `backoff`. Durations are whole milliseconds. */
 export interface BackoffOptions {

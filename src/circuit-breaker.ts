@@ -11,14 +11,9 @@ import { HookTimeoutError, PoolError } from './errors.js';
 import { Clock } from './internal/clock.js';
 import { currentContext } from './internal/context.js';
 import { schedulerOf } from './internal/create-context.js';
+import { checkRules, countOrMore, schedulerRule, type Rule } from './internal/rules.js';
 import { isThenable } from './internal/thenable.js';
-import {
-  checkRules,
-  countOrMore,
-  schedulerRule,
-  type CreateContext,
-  type Rule,
-} from './options.js';
+import type { CreateContext } from './options.js';
 
 /**
  * `closed`: creates are tried. `open`: they are refused. `halfOpen`: one is tried, the others are refused until it

@@ -5,8 +5,6 @@ import type { PoolEvent } from './events.js';
 import { judgeHealth, type PoolHealth } from './health.js';
 import { Engine } from './internal/engine.js';
 import { PromiseRequest } from './internal/request.js';
-import { UseRequest, type Project } from './internal/use-request.js';
-import type { Lease } from './lease.js';
 import {
   checkAcquireOptions,
   checkCloseOptions,
@@ -14,11 +12,10 @@ import {
   checkFunction,
   checkSizes,
   resolveOptions,
-  type AcquireOptions,
-  type CloseOptions,
-  type PoolOptions,
-  type ResolvedOptions,
-} from './options.js';
+} from './internal/resolve-options.js';
+import { UseRequest, type Project } from './internal/use-request.js';
+import type { Lease } from './lease.js';
+import type { AcquireOptions, CloseOptions, PoolOptions, ResolvedOptions } from './options.js';
 import type { ResourceInfo } from './resource-info.js';
 import type { PoolState } from './state.js';
 import type { PoolStats } from './stats.js';
@@ -148,7 +145,7 @@ class ResourcePool<T> implements Pool<T> {
     const given = options === undefined ? undefined : checkAcquireOptions(this.name, options);
     return new Observable(subscriber => {
       if (subscriber.closed) return;
-      const request = new UseRequest<T, R>(this.#engine, given, subscriber, project);
+      const request = new UseRequest<T, R>(this.#engine.reception, given, subscriber, project);
       subscriber.add(request);
       this.#engine.submit(request);
     });
@@ -157,7 +154,7 @@ class ResourcePool<T> implements Pool<T> {
   lease(options?: AcquireOptions): Promise<Lease<T>> {
     return new Promise((resolve, reject) => {
       const given = options === undefined ? undefined : checkAcquireOptions(this.name, options);
-      this.#engine.submit(new PromiseRequest(this.#engine, given, resolve, reject));
+      this.#engine.submit(new PromiseRequest(this.#engine.reception, given, resolve, reject));
     });
   }
 
@@ -172,7 +169,7 @@ class ResourcePool<T> implements Pool<T> {
       if (target === Infinity && this.state.max === Infinity) {
         throw new InvalidOptionsError(this.name, 'count', target, 'must be finite without a max');
       }
-      return this.#engine.prefill(target);
+      return this.#engine.supply.prefill(target);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -183,7 +180,7 @@ class ResourcePool<T> implements Pool<T> {
   }
 
   recycle(): Promise<void> {
-    return this.#engine.recycle();
+    return this.#engine.housekeeping.recycle();
   }
 
   resize(sizes: { readonly min?: number | undefined; readonly max?: number | undefined }): void {
@@ -207,7 +204,7 @@ class ResourcePool<T> implements Pool<T> {
 
   async healthCheck(): Promise<PoolHealth> {
     const invalid = await this.#engine.housekeeping.checkIdle();
-    const createFails = this.#engine.lastCreateError !== undefined;
+    const createFails = this.#engine.reception.lastCreateError !== undefined;
     return judgeHealth(this.state, this.resources(), invalid, createFails);
   }
 
@@ -215,7 +212,7 @@ class ResourcePool<T> implements Pool<T> {
     try {
       const given = checkCloseOptions(this.name, options);
       this.#liveSizes.unsubscribe();
-      return this.#engine.close(
+      return this.#engine.shutdown.close(
         given.drainTimeoutMillis ?? 30_000,
         given.waiters === 'serve',
         given.force ?? false,

@@ -1,13 +1,9 @@
 import { Observable, Subscription, takeWhile, type OperatorFunction, type Subscriber } from 'rxjs';
+import { acquireRules, checkFunction } from './internal/resolve-options.js';
+import { checkRules, countOrMore } from './internal/rules.js';
 import type { Project } from './internal/use-request.js';
 import type { Lease } from './lease.js';
-import {
-  acquireRules,
-  checkFunction,
-  checkRules,
-  countOrMore,
-  type AcquireOptions,
-} from './options.js';
+import type { AcquireOptions } from './options.js';
 import type { Pool } from './pool.js';
 
 /** Options of `withLease`; all but `concurrency` are those of its requests. */

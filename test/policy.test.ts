@@ -20,6 +20,8 @@ const none: Counts = {
   resetting: 0,
   destroying: 0,
   waiting: 0,
+  asked: 0,
+  checking: 0,
 };
 
 describe('what follows from the counts', () => {
@@ -29,11 +31,11 @@ describe('what follows from the counts', () => {
   });
 
   it('free are the slots that nothing holds and nobody asked for', () => {
-    expect(freeSlots({ ...none, size: 10, creating: 20 }, 5)).toBe(65);
+    expect(freeSlots({ ...none, size: 10, creating: 20, asked: 5 })).toBe(65);
   });
 
   it('unserved are the waiters that nothing in flight is for', () => {
-    expect(unservedWaiters({ ...none, waiting: 20, creating: 5 }, 3, 2)).toBe(10);
+    expect(unservedWaiters({ ...none, waiting: 20, creating: 5, asked: 3, checking: 2 })).toBe(10);
   });
 
   it.each([
@@ -47,7 +49,9 @@ describe('what follows from the counts', () => {
     { counts: { idle: 5 }, minIdle: 0, asked: 0, missing: 0 },
     { counts: { min: 2, idle: 4 }, minIdle: 2, asked: 0, missing: -2 },
   ])('of $counts with minIdle $minIdle and $asked asked, $missing are missing', row => {
-    expect(missingResources({ ...none, ...row.counts }, row.minIdle, row.asked)).toBe(row.missing);
+    expect(missingResources({ ...none, ...row.counts, asked: row.asked }, row.minIdle)).toBe(
+      row.missing,
+    );
   });
 });
 

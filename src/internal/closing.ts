@@ -12,20 +12,16 @@ export class Closing implements Deadline {
   /** Before what else is due at the drain limit. */
   readonly order: number = -1;
   readonly promise: Promise<void>;
-  /** Waiters that came before are still served. */
-  serving: boolean;
   /** The limit is over, or there never was one: nothing is waited for that has no limit of its own. */
   overdue = false;
-  finished = false;
   readonly errors: unknown[] = [];
   abandoned = 0;
   readonly #closer: Closer;
   #resolve!: () => void;
   #reject!: (error: unknown) => void;
 
-  constructor(closer: Closer, serving: boolean) {
+  constructor(closer: Closer) {
     this.#closer = closer;
-    this.serving = serving;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;

@@ -98,6 +98,7 @@ export class Housekeeping<T> {
     const { generation } = inventory;
     inventory.generation += 1;
     const done = deferred();
+    this.#turns.restless = true;
     this.#recyclings.push({ generation, remaining: inventory.slots.size, resolve: done.resolve });
     this.#settleRecyclings();
     for (const slot of inventory.idleSlots()) {

@@ -28,6 +28,15 @@ export class Journal<T> {
   resetting = 0;
   destroying = 0;
   waiting = 0;
+  /** Creates that wait for a permit: a slot is reserved for each. */
+  asked = 0;
+  /** Checks in flight that a waiter counts on. */
+  checking = 0;
+  /** A close still serves those who came before it. */
+  serving = false;
+
+  /** Counts the requests: their ids. */
+  requests = 0;
 
   /** Counts the events, heard or not. Who skips `record` because nobody listens adds to it. */
   sequence = 0;
@@ -66,6 +75,19 @@ export class Journal<T> {
 
   get size(): number {
     return this.idle + this.leased + this.validating + this.resetting + this.destroying;
+  }
+
+  get isRunning(): boolean {
+    return this.lifecycle === 'running';
+  }
+
+  get isClosing(): boolean {
+    return this.lifecycle === 'draining' || this.lifecycle === 'closed';
+  }
+
+  /** Whether grants and creates go on: not while paused, and in a close only for those who came before it. */
+  get mayServe(): boolean {
+    return this.lifecycle === 'running' || (this.serving && this.waiting > 0);
   }
 
   /** The committed state. */

@@ -21,28 +21,26 @@ export interface PermitAsker {
 export class PermitDesk {
   readonly #source: PermitSource;
   readonly #asker: PermitAsker;
+  readonly #counts: { asked: number };
   readonly #asks = new Map<PermitAsk, Subscription>();
 
-  constructor(source: PermitSource, asker: PermitAsker) {
+  constructor(source: PermitSource, asker: PermitAsker, counts: { asked: number }) {
     this.#source = source;
     this.#asker = asker;
-  }
-
-  /** Asks that have no permit yet; each has a slot reserved. */
-  get asked(): number {
-    return this.#asks.size;
+    this.#counts = counts;
   }
 
   ask(ask: PermitAsk, request: PermitRequest): void {
     // Registered before subscribing: a permit may come at once.
     const subscription = new Subscription();
     this.#asks.set(ask, subscription);
+    this.#counts.asked += 1;
     try {
       subscription.add(
         this.#source.acquire(request).subscribe({
           next: permit => {
             // A source that gives twice, or after the withdrawal, gets it back.
-            if (this.#asks.delete(ask)) this.#asker.permitted(ask, permit);
+            if (this.#takeOut(ask)) this.#asker.permitted(ask, permit);
             else giveBack(permit);
             subscription.unsubscribe();
           },
@@ -66,7 +64,7 @@ export class PermitDesk {
       if (left <= 0) return;
       if (cause !== undefined && ask.cause !== cause) continue;
       left -= 1;
-      this.#asks.delete(ask);
+      this.#takeOut(ask);
       ask.prefill?.ended();
       subscription.unsubscribe();
     }
@@ -79,7 +77,13 @@ export class PermitDesk {
   }
 
   #fail(ask: PermitAsk, error: unknown): void {
-    if (this.#asks.delete(ask)) this.#asker.permitFailed(ask, error);
+    if (this.#takeOut(ask)) this.#asker.permitFailed(ask, error);
+  }
+
+  #takeOut(ask: PermitAsk): boolean {
+    if (!this.#asks.delete(ask)) return false;
+    this.#counts.asked -= 1;
+    return true;
   }
 }
 

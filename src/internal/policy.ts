@@ -5,7 +5,12 @@ import type { PoolState } from '../state.js';
 import type { Slot } from './slot.js';
 
 /** The counts that the questions below are asked of; the journal is one. */
-export type Counts = Omit<PoolState, 'lifecycle'>;
+export interface Counts extends Omit<PoolState, 'lifecycle'> {
+  /** Creates that wait for a permit. Each has a slot reserved. */
+  readonly asked: number;
+  /** Checks in flight that a waiter counts on. */
+  readonly checking: number;
+}
 
 /** Resources that are there to stay: those under destroy hold a slot, but no promise. */
 export function liveSize(counts: Counts): number {
@@ -13,18 +18,21 @@ export function liveSize(counts: Counts): number {
 }
 
 /** Slots that a new resource may take. Derived from the counts each time, never kept. */
-export function freeSlots(counts: Counts, asked: number): number {
-  return counts.max - counts.size - counts.creating - asked;
+export function freeSlots(counts: Counts): number {
+  return counts.max - counts.size - counts.creating - counts.asked;
 }
 
 /** Waiters that neither an idle resource nor a create or check in flight is going to serve. */
-export function unservedWaiters(counts: Counts, asked: number, checking: number): number {
-  return counts.waiting - counts.creating - asked - checking;
+export function unservedWaiters(counts: Counts): number {
+  return counts.waiting - counts.creating - counts.asked - counts.checking;
 }
 
-/** Creates that `min` and `minIdle` still want, beside those in flight. */
-export function missingResources(counts: Counts, minIdle: number, asked: number): number {
-  const coming = counts.creating + asked;
+/** Creates that `min` and `minIdle` still want, beside those that are coming. */
+export function missingResources(
+  counts: Counts,
+  minIdle: number,
+  coming: number = counts.creating + counts.asked,
+): number {
   const forMin = Math.min(counts.min, counts.max) - liveSize(counts) - coming;
   const spare = counts.idle + Math.max(0, coming - counts.waiting);
   const forMinIdle = minIdle === 0 ? 0 : minIdle - spare;

@@ -22,6 +22,8 @@ const COMPACT_FROM = 1024;
  */
 export class Turns {
   busy = false;
+  /** Somebody waits, or there is more to do than to lend and take back. Else the end of an entry only commits. */
+  restless = true;
   readonly #owner: TurnOwner;
   readonly #queue: (Delivery | undefined)[] = [];
   readonly #staged: Delivery[] = [];

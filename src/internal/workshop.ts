@@ -30,8 +30,6 @@ export interface WorkshopOwner<T> extends Upkeep<T> {
 
 /** Runs the users' hooks on slots, each within its time limit, and enters what came of it in the books. */
 export class Workshop<T> implements TaskOwner<T> {
-  /** Validations in flight that a waiter counts on. */
-  checking = 0;
   readonly #owner: WorkshopOwner<T>;
   readonly #inventory: Inventory<T>;
   readonly #totals: Totals;
@@ -89,7 +87,7 @@ export class Workshop<T> implements TaskOwner<T> {
     task.onReturn = onReturn;
     task.onEnd = onEnd;
     task.forBorrow = !onReturn && onEnd === undefined;
-    if (task.forBorrow) this.checking += 1;
+    if (task.forBorrow) journal.checking += 1;
     journal.commit();
     this.#run(task, validateTimeoutMillis, () => validate?.(slot.resource as T));
   }
@@ -257,7 +255,7 @@ export class Workshop<T> implements TaskOwner<T> {
     const good = !failed && value !== false;
     const error = failed ? value : undefined;
     const facts = { id: slot.id, tookMillis: now - task.startedAt };
-    if (task.forBorrow) this.checking -= 1;
+    if (task.forBorrow) journal.checking -= 1;
     if (good) {
       slot.seenGoodAt = now;
       slot.verified = true;

@@ -83,10 +83,10 @@ export const mutants = [
     tests: ['waiting-order'],
     edits: [
       {
-        file: 'engine.ts',
+        file: 'reception.ts',
         after: '  timedOut(request: Request<T>, now: number): void {',
-        from: 'this.#dequeue(request);',
-        to: 'this.#timetable.unlimit(request); request.unlisten(); this.journal.waiting -= 1;',
+        from: 'this.dequeue(request);',
+        to: 'this.#timetable.unlimit(request); request.unlisten(); journal.waiting -= 1;',
       },
     ],
   },
@@ -96,8 +96,8 @@ export const mutants = [
     tests: ['acquire'],
     edits: [
       {
-        file: 'engine.ts',
-        after: '  #dequeue(request: Request<T>): void {',
+        file: 'reception.ts',
+        after: '  dequeue(request: Request<T>): void {',
         from: 'this.#timetable.unlimit(request);',
         to: '',
       },
@@ -121,7 +121,7 @@ export const mutants = [
     tests: ['waiting-order'],
     edits: [
       {
-        file: 'engine.ts',
+        file: 'reception.ts',
         from: 'if (journal.waiting < this.#options.maxWaiting) return false;',
         to: 'if (journal.waiting <= this.#options.maxWaiting) return false;',
       },
@@ -223,7 +223,7 @@ export const mutants = [
     tests: ['validation-and-reset'],
     edits: [
       {
-        file: 'engine.ts',
+        file: 'matching.ts',
         after: '  #place(slot: Slot<T>, now: number): void {',
         from: '!this.#inventory.needsCheck(slot, now)',
         to: 'true',
@@ -236,10 +236,10 @@ export const mutants = [
     tests: ['expiry'],
     edits: [
       {
-        file: 'engine.ts',
+        file: 'matching.ts',
         after: '  #mustGo(slot: Slot<T>, now: number)',
-        from: 'if (reason !== undefined || !this.#restless) return reason;',
-        to: "if (reason === 'lifetime') return undefined;\n    if (reason !== undefined || !this.#restless) return reason;",
+        from: 'if (reason !== undefined || !this.#turns.restless) return reason;',
+        to: "if (reason === 'lifetime') return undefined;\n    if (reason !== undefined || !this.#turns.restless) return reason;",
       },
     ],
   },
@@ -299,7 +299,7 @@ export const mutants = [
     tests: ['closing'],
     edits: [
       {
-        file: 'engine.ts',
+        file: 'matching.ts',
         after: '  #mustGo(slot: Slot<T>, now: number)',
         from: "return 'closed';",
         to: 'return undefined;',
@@ -307,7 +307,7 @@ export const mutants = [
       {
         file: 'engine.ts',
         after: '  #settleAll(now: number): void {',
-        from: 'if (this.#closing !== undefined && !this.#mayServe()) this.housekeeping.retireAll(now);',
+        from: 'this.shutdown.retireIdle(now);',
         to: '',
       },
     ],
@@ -331,7 +331,7 @@ export const mutants = [
     tests: ['closing'],
     edits: [
       {
-        file: 'engine.ts',
+        file: 'shutdown.ts',
         after: '  destroyFailed(error: unknown): void {',
         from: 'this.#closing?.errors.push(error);',
         to: 'this.#closing?.errors.push(error); this.#closing?.reject(error);',
