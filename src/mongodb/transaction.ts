@@ -1,0 +1,124 @@
+import {
+  catchError,
+  concat,
+  defer,
+  from,
+  ignoreElements,
+  isObservable,
+  mergeMap,
+  of,
+  tap,
+  throwError,
+  type Observable,
+} from 'rxjs';
+import { InvalidOptionsError, type AcquireOptions, type Lease, type Pool } from '../index.js';
+import type { MongodbClient, MongodbSession } from './client.js';
+
+/** Options of `transaction`; those of the driver's transactions are passed on to it. */
+export interface TransactionOptions extends AcquireOptions {
+  readonly readConcern?: object | string | undefined;
+  readonly writeConcern?: object | undefined;
+  readonly readPreference?: object | string | undefined;
+  /** How long the server may take for the commit. */
+  readonly maxCommitTimeMS?: number | undefined;
+}
+
+/** What a `transaction` runs. Only operations that are given the `session` belong to the transaction. */
+export type TransactionProject<C extends MongodbClient, R> = (
+  client: C,
+  session: ReturnType<C['startSession']>,
+  lease: Lease<C>,
+) => R | PromiseLike<R> | Observable<R> | AsyncIterable<R>;
+
+/**
+ * Cold: each subscription borrows a client of a `mongodbPool`, starts a session with a transaction, runs `project` with
+ * both and commits when that has completed; what `project` gives is passed on. The stream completes once the commit is
+ * done, the session ended and the client given back.
+ *
+ * An error of `project` or of the commit aborts the transaction, and is passed on once that is done. Unsubscribing aborts
+ * as well; nobody is lent the client before that. Where a commit is under way meanwhile, the server decides.
+ *
+ * A value or a promise is emitted after the commit. Values of an Observable or an async iterable are emitted as they
+ * come, before the commit: `firstValueFrom` and `take` leave early, and so abort.
+ *
+ * Transactions need a replica set or a sharded cluster; elsewhere the server refuses the first operation. Errors: those
+ * of `pool.use`, the server's, and whatever `project` fails with; `isConflict` tells which are worth another try.
+ *
+ * @example
+ * transaction(pool, (client, session) =>
+ *   execute(client, 'orders', 'insertOne', { total: 7 }, { session }),
+ * ).subscribe();
+ */
+export function transaction<C extends MongodbClient, R>(
+  pool: Pool<C>,
+  project: TransactionProject<C, R>,
+  options: TransactionOptions = {},
+): Observable<R> {
+  if (typeof project !== 'function') {
+    throw new InvalidOptionsError(pool.name, 'project', project, 'must be a function');
+  }
+  const { readConcern, writeConcern, readPreference, maxCommitTimeMS, ...acquireOptions } = options;
+  const given = { readConcern, writeConcern, readPreference, maxCommitTimeMS };
+  const transactionOptions = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  );
+  return pool.use(
+    (client, lease) =>
+      defer(() => {
+        const session = client.startSession() as ReturnType<C['startSession']>;
+        session.startTransaction(transactionOptions);
+        return committed(project(client, session, lease), session, lease);
+      }).pipe(
+        // The reset ends the session, and so aborts. No need to fail before that is done.
+        catchError((error: unknown) =>
+          from(lease.release()).pipe(mergeMap(() => throwError(() => error))),
+        ),
+      ),
+    acquireOptions,
+  );
+}
+
+/** Whether a transaction failed over another one or over a change of the primary: run again, it may well succeed. */
+export function isConflict(error: unknown): boolean {
+  const { errorLabels } = (error ?? {}) as { errorLabels?: unknown };
+  return Array.isArray(errorLabels) && errorLabels.includes('TransientTransactionError');
+}
+
+function committed<C, R>(
+  outcome: R | PromiseLike<R> | Observable<R> | AsyncIterable<R>,
+  session: MongodbSession,
+  lease: Lease<C>,
+): Observable<R> {
+  const commit$ = defer(async () => {
+    if (lease.released) {
+      throw new Error(
+        'the project of the transaction gave its client back, so nothing was committed',
+      );
+    }
+    await session.commitTransaction();
+    await session.endSession();
+  }).pipe(ignoreElements());
+  if (isStream(outcome)) return concat(from(outcome), commit$);
+  let value: R;
+  return concat(
+    from(Promise.resolve(outcome)).pipe(
+      tap(result => {
+        value = result;
+      }),
+      ignoreElements(),
+    ),
+    commit$,
+    defer(() => {
+      // Given back before `next`, so that a consumer who leaves on the one value does not leave in flight.
+      void lease.release();
+      return of(value);
+    }),
+  );
+}
+
+function isStream<R>(
+  outcome: R | PromiseLike<R> | Observable<R> | AsyncIterable<R>,
+): outcome is Observable<R> | AsyncIterable<R> {
+  if (isObservable(outcome)) return true;
+  return typeof outcome === 'object' && outcome !== null && Symbol.asyncIterator in outcome;
+}
