@@ -1,0 +1,17 @@
+import { PoolError, type PoolState } from '../index.js';
+
+/**
+ * The worker ended, or threw outside its handler, while it ran the task. `cause` is what it threw. The pool has replaced
+ * it by another: the task alone is lost, and may be what killed it.
+ */
+export class WorkerDiedError extends PoolError {
+  override readonly name = 'WorkerDiedError';
+  /** Of a thread of Node that ended by itself. */
+  readonly exitCode: number | undefined;
+
+  constructor(pool: string, state: PoolState, cause: unknown, exitCode: number | undefined) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super('WORKER_DIED', pool, state, `the worker died while it ran a task: ${why}`, { cause });
+    this.exitCode = exitCode;
+  }
+}

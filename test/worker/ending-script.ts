@@ -1,0 +1,1 @@
+export {}; // serves nothing, so that its thread ends
