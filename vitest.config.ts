@@ -1,10 +1,48 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import stryker from './stryker.config.json' with { type: 'json' };
+
+/**
+ * Files that neither touch the world nor leave anything behind: one process runs many of them, one after another, so
+ * that the engine is loaded once. What a mutation run loads together belongs here too. All others, those that nobody
+ * named included, have a process each.
+ */
+const virtual = [
+  ...stryker.inProcess.testFiles,
+  'test/cases-index.test.ts',
+  'test/circuit-breaker.test.ts',
+  'test/gate-matrix.test.ts',
+  'test/hand-off.test.ts',
+  'test/keyed.test.ts',
+  'test/metrics.test.ts',
+  'test/model.test.ts',
+  'test/opentelemetry.test.ts',
+  'test/prometheus.test.ts',
+  'test/registry.test.ts',
+  'test/simulation-stories.test.ts',
+  'test/testing-guide*.test.ts',
+  'test/testing-kit-*.test.ts',
+];
 
 export default defineConfig({
   test: {
     // Some tests ask real servers and processes, on machines of two cores: in CI one that fails has a second try.
     retry: process.env['CI'] === undefined ? 0 : 1,
-    include: ['test/**/*.test.ts'],
+    // Who waits for a server leaves the core to somebody else.
+    maxWorkers: Math.max(2, availableParallelism()),
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'virtual',
+          include: virtual,
+          isolate: false,
+          restoreMocks: true,
+          unstubGlobals: true,
+        },
+      },
+      { extends: true, test: { name: 'real', include: ['test/**/*.test.ts'], exclude: virtual } },
+    ],
     setupFiles: ['./test/setup.ts'],
     pool: 'forks',
     typecheck: { enabled: false },
