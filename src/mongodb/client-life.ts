@@ -76,6 +76,8 @@ export class ClientLife<C extends MongodbClient> {
       await Promise.race([life.#connect(), aborted]);
       return life;
     } catch (error) {
+      // Nothing was said yet, so there is nobody to say goodbye to.
+      cut(life.client);
       await life.end();
       throw error;
     } finally {

@@ -34,9 +34,9 @@ class Documents<D> extends Observable<D> implements DocumentStream<D> {
   readonly #from: Pool<MongodbClient> | MongodbClient;
   readonly #open: Open;
 
-  constructor(source: Pool<MongodbClient> | MongodbClient, open: Open) {
+  constructor(lender: Pool<MongodbClient> | MongodbClient, open: Open) {
     super(subscriber => this.#read(everyDocument<D>).subscribe(subscriber));
-    this.#from = source;
+    this.#from = lender;
     this.#open = open;
   }
 

@@ -18,7 +18,8 @@ export interface MongodbPoolOptions<C extends MongodbClient = MongodbClient>
   /**
    * Options of the driver's client, but for the sizes of its own pool: here every client has one connection. Unless
    * given: `serverSelectionTimeoutMS` 5,000 (not 30,000, so that a dead server is an error before the acquire times
-   * out) and `serverMonitoringMode` `'poll'` (two sockets for a client instead of three).
+   * out), `connectTimeoutMS` 5,000 (not 30,000: so long the driver may keep the socket of an attempt that was given up)
+   * and `serverMonitoringMode` `'poll'` (two sockets for a client instead of three).
    */
   readonly options?: object | undefined;
   /** Default: the `MongoClient` of the installed `mongodb`, loaded with the first client. */
@@ -85,6 +86,7 @@ export function mongodbPool<C extends MongodbClient = MongodbClient>(
 function withDefaults(given: object | undefined): object {
   return {
     serverSelectionTimeoutMS: 5_000,
+    connectTimeoutMS: 5_000,
     serverMonitoringMode: 'poll',
     ...given,
     // What a URL says of them does not count: one connection is what a lease is about.
