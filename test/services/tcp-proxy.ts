@@ -22,6 +22,8 @@ export interface TcpProxy extends AsyncDisposable {
   refuse(on: boolean): void;
   /** Resets every open connection on both sides. */
   resetAll(): void;
+  /** Resets one open connection, any of them, on both sides. */
+  resetAny(): void;
   /** Closes every connection to the server; the clients stay connected and hear nothing more. */
   halfOpen(): void;
   stop(): Promise<void>;
@@ -162,6 +164,12 @@ export async function startTcpProxy({ target }: TcpProxyOptions): Promise<TcpPro
         reset(client);
         reset(server);
       }
+    },
+    resetAny() {
+      const connections = [...open];
+      const victim = connections[Math.floor(Math.random() * connections.length)];
+      reset(victim?.client);
+      reset(victim?.server);
     },
     halfOpen() {
       for (const connection of open) {
