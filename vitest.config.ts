@@ -41,7 +41,15 @@ export default defineConfig({
           unstubGlobals: true,
         },
       },
-      { extends: true, test: { name: 'real', include: ['test/**/*.test.ts'], exclude: virtual } },
+      {
+        extends: true,
+        test: {
+          name: 'real',
+          include: ['test/**/*.test.ts'],
+          exclude: virtual,
+          globalSetup: ['./test/run-folder.ts'],
+        },
+      },
     ],
     setupFiles: ['./test/setup.ts'],
     pool: 'forks',

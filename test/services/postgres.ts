@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { account, giveToAccount } from './account.js';
 import { installedPackage, usableBinaries } from './postgres-installation.js';
+import { copyTemplate, keepAsTemplate } from './postgres-template.js';
 
 export interface PostgresOptions {
   /** A port of 127.0.0.1; 0, the default, takes a free one. */
@@ -110,6 +111,14 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const failure = (what: string) => new Error(`${what}:\n${readFileSync(logFile, 'utf8').trim()}`);
 
   async function initialise(): Promise<void> {
+    if (!(await copyTemplate(data))) {
+      await makeCluster();
+      await keepAsTemplate(data);
+    }
+    process.on('exit', cleanUpNow);
+  }
+
+  async function makeCluster(): Promise<void> {
     const identity = ['-U', 'postgres', '-A', 'trust'];
     const contents = ['-E', 'UTF8', '--locale=C', '--no-sync'];
     // It holds the guard's pipe open: should we end meanwhile, the guard lets it finish first.
@@ -117,7 +126,6 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
     const initdb = launch('initdb', ['-D', data, ...identity, ...contents], guard.stdin);
     await once(initdb, 'exit');
     if (initdb.exitCode !== 0) throw failure('initdb failed');
-    process.on('exit', cleanUpNow);
   }
 
   /** False when the port is taken. */
