@@ -13,7 +13,7 @@ function shortSoak(load: MachineLoad, rounds: number): Promise<SoakReport> {
   return soak({
     loads: [load],
     millis: 3_600_000,
-    roundMillis: 150,
+    roundMillis: 50,
     warmUpMillis: 0,
     signal: enough.signal,
     onProgress: () => {
@@ -36,16 +36,16 @@ const markOf = {
 describe('a soak', () => {
   it('finds nothing wrong with a pool under every kind of load for a short while', async () => {
     const load = new MachineLoad();
-    const report = await shortSoak(load, 8);
+    const report = await shortSoak(load, 5);
     expect(lineAbout(markOf.handle, report)).toMatch(/^ok/);
     expect(lineAbout(markOf.timer, report)).toMatch(/^ok/);
     expect(load.failures).toEqual([]);
     expect(report.operations).toBeGreaterThan(100);
-    expect(report.samples).toHaveLength(8);
+    expect(report.samples).toHaveLength(5);
   });
 
   it.each(leaks)('fails for a leak of the kind "%s", and says so in the right line', async leak => {
-    const report = await shortSoak(new MachineLoad(leak), 8);
+    const report = await shortSoak(new MachineLoad(leak), 5);
     expect(report.passed).toBe(false);
     expect(lineAbout(markOf[leak], report)).toMatch(/^FAIL/);
   });
