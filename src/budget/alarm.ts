@@ -1,0 +1,40 @@
+import type { SchedulerLike, Subscription } from 'rxjs';
+
+/** Timers take a signed 32-bit delay: a longer wait rings early, and is set again. */
+const LONGEST_DELAY_MILLIS = 2 ** 31 - 1;
+
+/** One alarm on a scheduler, which keeps no process alive. */
+export class Alarm {
+  readonly #scheduler: SchedulerLike;
+  readonly #ring: () => void;
+  #action: Subscription | undefined = undefined;
+  #at = Infinity;
+
+  constructor(scheduler: SchedulerLike, ring: () => void) {
+    this.#scheduler = scheduler;
+    this.#ring = ring;
+  }
+
+  now(): number {
+    return this.#scheduler.now();
+  }
+
+  /** Rings at that time, and not at what was set before; Infinity is never. */
+  set(at: number): void {
+    if (at === this.#at) return;
+    this.#action?.unsubscribe();
+    this.#action = undefined;
+    this.#at = at;
+    if (at === Infinity) return;
+    const delay = Math.min(Math.max(0, at - this.#scheduler.now()), LONGEST_DELAY_MILLIS);
+    const action = this.#scheduler.schedule(() => {
+      this.#action = undefined;
+      this.#at = Infinity;
+      this.#ring();
+    }, delay);
+    if (this.#at !== at) return;
+    this.#action = action;
+    const { id } = action as { id?: unknown };
+    if (typeof id === 'object') (id as { unref?(): void } | null)?.unref?.();
+  }
+}

@@ -1,0 +1,18 @@
+export type { Budget, BudgetEvent, BudgetState, FleetState } from './budget.js';
+export {
+  BudgetAnswerTimeoutError,
+  BudgetDisposedError,
+  PermitLostError,
+  type PermitLossReason,
+} from './errors.js';
+export type { BudgetOptions, WhenAway } from './options.js';
+export type {
+  IoRedisClient,
+  IoRedisSubscriber,
+  NodeRedisClient,
+  NodeRedisSubscriber,
+  RedisClient,
+  RedisScriptRunner,
+  RedisSubscriber,
+} from './redis-client.js';
+export { redisPermits, type RedisPermitsOptions } from './redis-permits.js';

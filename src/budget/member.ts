@@ -1,0 +1,540 @@
+import { BehaviorSubject, Observable, Subject, Subscription, type Subscriber } from 'rxjs';
+import type { Permit, PermitRequest } from '../index.js';
+import { Alarm } from './alarm.js';
+import type { Budget, BudgetEvent, BudgetState, FleetState } from './budget.js';
+import {
+  BudgetAnswerTimeoutError,
+  BudgetDisposedError,
+  type PermitLossReason,
+  PermitLostError,
+} from './errors.js';
+import type { ResolvedOptions } from './options.js';
+import type { Answer, BudgetServer, Report } from './protocol.js';
+
+interface Ask {
+  readonly request: PermitRequest;
+  readonly subscriber: Subscriber<Permit>;
+  readonly at: number;
+  /** Since when the server surely knows of it. */
+  knownAt: number | undefined;
+}
+
+interface Hold {
+  readonly id: number;
+  readonly pool: string;
+  readonly at: number;
+  readonly lost$: Subject<never>;
+  floor: boolean;
+  /** Since when it is on its way back. */
+  leavingAt: number | undefined;
+}
+
+interface Call {
+  readonly report: Report;
+  readonly at: number;
+  readonly subscription: Subscription;
+}
+
+/** Facts of an event, without what each of them has. */
+type Facts = BudgetEvent extends infer Event
+  ? Event extends BudgetEvent
+    ? Omit<Event, 'at' | 'state'>
+    : never
+  : never;
+
+/**
+ * One member of a budget: it tells the server what it has and wants, always all of it, one call at a time, and does
+ * what the answer says.
+ */
+export class Member implements Budget {
+  readonly member: string;
+  readonly events$: Observable<BudgetEvent>;
+  readonly state$: Observable<BudgetState>;
+  readonly #options: ResolvedOptions;
+  readonly #server: BudgetServer;
+  readonly #alarm: Alarm;
+  readonly #events = new Subject<BudgetEvent>();
+  readonly #states: BehaviorSubject<BudgetState>;
+  /** Publishing leaves in order, whatever a subscriber does meanwhile. */
+  readonly #outbox: (() => void)[] = [];
+  readonly #asks = new Map<number, Ask>();
+  readonly #holds = new Map<number, Hold>();
+  #lastId = 0;
+  #sequence = 0;
+  #epoch = '';
+  #fleet: FleetState | undefined = undefined;
+  /** How many permits this member may keep, as of the last answer. */
+  #allowed = Infinity;
+  /** Since when more than that are held. */
+  #recalledAt = Infinity;
+  #call: Call | undefined = undefined;
+  /** The server does not know yet what there is. */
+  #dirty = false;
+  #busy = false;
+  #publishing = false;
+  #spokeAt = -Infinity;
+  #renewedAt = -Infinity;
+  /** When the last report left that was answered: from here on the time to live counts, at the latest. */
+  #heardAt = -Infinity;
+  #away: { readonly at: number; retryAt: number } | undefined = undefined;
+  #gaveUp = false;
+  #waking: Subscription | undefined = undefined;
+  #disposing: Promise<void> | undefined = undefined;
+  #disposed: (() => void) | undefined = undefined;
+
+  constructor(server: BudgetServer, options: ResolvedOptions) {
+    this.#server = server;
+    this.#options = options;
+    this.member = options.member;
+    this.#alarm = new Alarm(options.scheduler, () => {
+      this.#tick();
+    });
+    this.#states = new BehaviorSubject(this.#stateNow());
+    this.state$ = this.#states.asObservable();
+    this.events$ = this.#events.asObservable();
+  }
+
+  get state(): BudgetState {
+    return this.#stateNow();
+  }
+
+  acquire(request: PermitRequest): Observable<Permit> {
+    return new Observable<Permit>(subscriber => {
+      if (this.#disposing !== undefined) {
+        subscriber.error(new BudgetDisposedError(request.pool));
+        return;
+      }
+      const id = (this.#lastId += 1);
+      this.#asks.set(id, {
+        request,
+        subscriber,
+        at: this.#alarm.now(),
+        knownAt: undefined,
+      });
+      subscriber.add(() => {
+        if (!this.#asks.delete(id)) return;
+        this.#changed();
+      });
+      this.#changed();
+    });
+  }
+
+  dispose(): Promise<void> {
+    this.#disposing ??= new Promise<void>(resolve => {
+      this.#disposed = resolve;
+    });
+    if (this.#disposed === undefined) return this.#disposing;
+    const [asks, holds] = [[...this.#asks.values()], [...this.#holds.values()]];
+    this.#asks.clear();
+    for (const hold of holds) this.#lose(hold, 'disposed');
+    for (const { request, subscriber } of asks) {
+      subscriber.error(new BudgetDisposedError(request.pool));
+    }
+    // A member that never spoke has nothing to take back; one whose server is away has nobody to tell.
+    if (this.#sequence === 0 || this.#away !== undefined) this.#end();
+    else this.#changed();
+    return this.#disposing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  get #isIdle(): boolean {
+    return this.#asks.size + this.#holds.size === 0;
+  }
+
+  #changed(): void {
+    this.#dirty = true;
+    this.#pump();
+  }
+
+  /** One loop for all: an answer may come at once, and whoever is given a permit may ask for more. */
+  #pump(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      this.#grantOwnShare();
+      while (this.#dirty && this.#call === undefined && this.#away === undefined) this.#speak();
+    } finally {
+      this.#busy = false;
+    }
+    this.#publishState();
+    this.#arm();
+  }
+
+  #speak(): void {
+    if (this.#disposing !== undefined && this.#disposed === undefined) return;
+    this.#dirty = false;
+    const now = this.#alarm.now();
+    const { weight, limit, ttlMillis, turnMillis, recallAfterMillis } = this.#options;
+    const report: Report = {
+      member: this.member,
+      sequence: (this.#sequence += 1),
+      weight,
+      limit,
+      ttlMillis,
+      turnMillis,
+      recallAfterMillis,
+      epoch: this.#epoch,
+      holds: [...this.#holds.values()].map(({ id, floor }) => ({ id, floor })),
+      asks: [...this.#asks].map(([id, { request }]) => ({ id, floor: request.floor })),
+    };
+    const call: Call = { report, at: now, subscription: new Subscription() };
+    this.#call = call;
+    this.#spokeAt = now;
+    // Not by way of #pump's own loop: an answer that comes at once is part of the loop that runs.
+    const settle = (work: () => void): void => {
+      if (this.#call !== call) return;
+      this.#call = undefined;
+      call.subscription.unsubscribe();
+      if (this.#busy) {
+        work();
+        return;
+      }
+      this.#busy = true;
+      try {
+        work();
+      } finally {
+        this.#busy = false;
+      }
+      this.#pump();
+    };
+    call.subscription.add(
+      this.#server.report(report).subscribe({
+        next: answer => {
+          settle(() => {
+            this.#answered(call, answer);
+          });
+        },
+        error: (error: unknown) => {
+          settle(() => {
+            this.#unanswered(error);
+          });
+        },
+        complete: () => {
+          settle(() => {
+            this.#unanswered(new TypeError('the budget completed without an answer'));
+          });
+        },
+      }),
+    );
+  }
+
+  #answered({ report, at }: Call, answer: Answer): void {
+    const now = this.#alarm.now();
+    const away = this.#away;
+    this.#away = undefined;
+    this.#gaveUp = false;
+    this.#heardAt = at;
+    if (answer.stale) {
+      this.#dirty = true;
+      return;
+    }
+    const { epoch, limit, out, waiting, members } = answer;
+    this.#epoch = epoch;
+    this.#fleet = { limit, out, waiting, members };
+    if (away !== undefined) this.#publish({ type: 'back', awayMillis: now - away.at });
+    if (report.holds.length > 0 && now - this.#renewedAt >= this.#options.renewEveryMillis) {
+      this.#renewedAt = now;
+      this.#publish({ type: 'renewed', tookMillis: now - at });
+    }
+    for (const { id } of report.asks) {
+      const ask = this.#asks.get(id);
+      if (ask !== undefined) ask.knownAt ??= now;
+    }
+    for (const id of answer.lost) {
+      const hold = this.#holds.get(id);
+      if (hold === undefined) continue;
+      this.#lose(hold, 'expired');
+    }
+    const kept = report.holds.length - answer.lost.length + answer.granted.length;
+    this.#allow(answer.recall === 0 ? Infinity : kept - answer.recall, now);
+    for (const id of answer.granted) this.#grant(id);
+    if (this.#disposed !== undefined && this.#isIdle && !this.#dirty) this.#end();
+  }
+
+  #unanswered(error: unknown): void {
+    const now = this.#alarm.now();
+    const retryAt = now + Math.min(1_000, this.#options.ttlMillis / 10);
+    this.#dirty = true;
+    if (this.#away !== undefined) {
+      this.#away.retryAt = retryAt;
+    } else {
+      this.#away = { at: now, retryAt };
+      this.#publish({ type: 'away', error });
+    }
+    if (this.#disposed !== undefined) this.#end();
+  }
+
+  #allow(allowed: number, now: number): void {
+    this.#allowed = allowed;
+    const recalled = this.#recalled(now);
+    if (recalled === 0) {
+      this.#recalledAt = Infinity;
+    } else if (this.#recalledAt === Infinity) {
+      this.#recalledAt = now;
+      this.#publish({ type: 'recalled', count: recalled });
+    }
+  }
+
+  /** Permits that are to come back and are not on their way. What does not arrive is not on its way for ever. */
+  #recalled(now: number): number {
+    if (this.#allowed === Infinity) return 0;
+    let staying = 0;
+    for (const { leavingAt } of this.#holds.values()) {
+      if (leavingAt === undefined || now - leavingAt >= this.#options.takeBackAfterMillis) {
+        staying += 1;
+      }
+    }
+    return Math.max(0, staying - this.#allowed);
+  }
+
+  #grant(id: number): void {
+    // Withdrawn meanwhile: the next report does not name it, and so it goes back.
+    const ask = this.#asks.get(id);
+    if (ask === undefined) {
+      this.#dirty = true;
+      return;
+    }
+    const { request, subscriber, at } = ask;
+    const now = this.#alarm.now();
+    const hold: Hold = {
+      id,
+      pool: request.pool,
+      at: now,
+      lost$: new Subject(),
+      floor: request.floor,
+      leavingAt: undefined,
+    };
+    if (this.#holds.size === 0) this.#renewedAt = now;
+    this.#asks.delete(id);
+    this.#holds.set(id, hold);
+    this.#publish({
+      type: 'granted',
+      pool: request.pool,
+      floor: request.floor,
+      waitedMillis: now - at,
+    });
+    subscriber.next({
+      release: () => {
+        if (!this.#holds.delete(id)) return;
+        const heldMillis = this.#alarm.now() - now;
+        this.#publish({ type: 'released', pool: hold.pool, heldMillis });
+        this.#changed();
+      },
+      recall: () => this.#recall(hold),
+      lost: hold.lost$.asObservable(),
+    });
+    subscriber.complete();
+  }
+
+  #recall(hold: Hold): boolean {
+    if (!this.#holds.has(hold.id) || hold.leavingAt !== undefined) return true;
+    const now = this.#alarm.now();
+    if (this.#recalled(now) === 0) return false;
+    if (hold.floor) {
+      // A floor is a number of permits, not these very ones.
+      const other = [...this.#holds.values()].find(
+        each => each.pool === hold.pool && !each.floor && each.leavingAt === undefined,
+      );
+      if (other === undefined) return false;
+      other.floor = true;
+      hold.floor = false;
+    }
+    hold.leavingAt = now;
+    return true;
+  }
+
+  /** No lease ended in time: the oldest go, which are the ones that are idle if any is. */
+  #takeBack(now: number): void {
+    let left = this.#recalled(now);
+    for (const hold of [...this.#holds.values()]) {
+      if (left <= 0) break;
+      if (hold.floor || hold.leavingAt !== undefined) continue;
+      left -= 1;
+      hold.leavingAt = now;
+      this.#tellLoss(hold, 'recalled');
+    }
+    this.#recalledAt = this.#recalled(now) > 0 ? now : Infinity;
+  }
+
+  #lose(hold: Hold, reason: PermitLossReason): void {
+    this.#holds.delete(hold.id);
+    this.#tellLoss(hold, reason);
+  }
+
+  #tellLoss({ pool, lost$ }: Hold, reason: PermitLossReason): void {
+    const error = new PermitLostError(pool, reason);
+    this.#publish({ type: 'lost', pool, error });
+    lost$.error(error);
+  }
+
+  /** What is ours even while nobody is there to ask. */
+  get #ownShare(): number {
+    const { whenAway } = this.#options;
+    return typeof whenAway === 'object' ? whenAway.share : 0;
+  }
+
+  #grantOwnShare(): void {
+    if (this.#away === undefined) return;
+    const byFloor = [...this.#asks].sort(
+      ([, one], [, other]) => Number(other.request.floor) - Number(one.request.floor),
+    );
+    for (const [id] of byFloor) {
+      if (this.#holds.size >= this.#ownShare) return;
+      this.#grant(id);
+    }
+  }
+
+  /** Before the server gives them to others: what is held beyond one's own share goes, floors last, the youngest first. */
+  #giveUp(): void {
+    this.#gaveUp = true;
+    if (this.#options.whenAway === 'keep') return;
+    const byWorth = [...this.#holds.values()].sort(
+      (one, other) => Number(other.floor) - Number(one.floor) || one.id - other.id,
+    );
+    for (const hold of byWorth.slice(this.#ownShare)) this.#lose(hold, 'away');
+  }
+
+  /** The last moment at which the server surely has not given our permits to others, and some time before that. */
+  get #surrenderAt(): number {
+    if (this.#away === undefined || this.#gaveUp || this.#holds.size === 0) return Infinity;
+    return this.#heardAt + this.#options.ttlMillis * 0.8;
+  }
+
+  get #speakAt(): number {
+    const { pollMillis, renewEveryMillis, recallAfterMillis, turnMillis } = this.#options;
+    if (this.#away !== undefined) return this.#away.retryAt;
+    if (this.#isIdle) return Infinity;
+    const renewAt = this.#spokeAt + renewEveryMillis;
+    if (this.#asks.size === 0) return renewAt;
+    if (this.#server.wake$ === undefined) return Math.min(renewAt, this.#spokeAt + pollMillis);
+    // It is woken when something changes, but nobody is when a wait has become long, or a turn is over.
+    let lookAt = this.#spokeAt + turnMillis / 4;
+    for (const { knownAt } of this.#asks.values()) {
+      // Clocks of servers have whole milliseconds.
+      const longAt = (knownAt ?? -Infinity) + recallAfterMillis + 1;
+      if (longAt > this.#spokeAt) lookAt = Math.min(lookAt, longAt);
+    }
+    return Math.min(renewAt, lookAt);
+  }
+
+  get #takeBackAt(): number {
+    return this.#recalledAt + this.#options.takeBackAfterMillis;
+  }
+
+  #tick(): void {
+    const now = this.#alarm.now();
+    const call = this.#call;
+    const { answerTimeoutMillis } = this.#options;
+    this.#busy = true;
+    try {
+      if (call !== undefined && now >= call.at + answerTimeoutMillis) {
+        this.#call = undefined;
+        call.subscription.unsubscribe();
+        this.#unanswered(new BudgetAnswerTimeoutError(now - call.at));
+      }
+      if (now >= this.#surrenderAt) this.#giveUp();
+      if (now >= this.#takeBackAt) this.#takeBack(now);
+      if (this.#call === undefined && now >= this.#speakAt) {
+        this.#dirty = true;
+        // What comes of it decides whether it is away still.
+        this.#speak();
+      }
+    } finally {
+      this.#busy = false;
+    }
+    this.#pump();
+  }
+
+  #arm(): void {
+    if (this.#disposing !== undefined && this.#disposed === undefined) return;
+    const { answerTimeoutMillis } = this.#options;
+    const speakAt = this.#call === undefined ? this.#speakAt : this.#call.at + answerTimeoutMillis;
+    this.#alarm.set(Math.min(speakAt, this.#surrenderAt, this.#takeBackAt));
+    if (this.#isIdle) {
+      this.#waking?.unsubscribe();
+      this.#waking = undefined;
+    } else if (this.#waking === undefined && this.#server.wake$ !== undefined) {
+      this.#waking = new Subscription();
+      this.#waking.add(
+        this.#server.wake$.subscribe({
+          next: members => {
+            if (members === undefined || members.includes(this.member)) this.#changed();
+          },
+          // Without being woken it still renews, and hears of its permits then.
+          error: (error: unknown) => {
+            this.#publish({ type: 'away', error });
+          },
+        }),
+      );
+    }
+  }
+
+  #end(): void {
+    const resolve = this.#disposed;
+    if (resolve === undefined) return;
+    this.#disposed = undefined;
+    this.#alarm.set(Infinity);
+    this.#waking?.unsubscribe();
+    this.#publish({ type: 'disposed' });
+    this.#publishState();
+    this.#send(() => {
+      this.#events.complete();
+      this.#states.complete();
+      resolve();
+    });
+  }
+
+  #stateNow(): BudgetState {
+    return {
+      lifecycle: this.#disposing === undefined ? 'running' : 'disposed',
+      held: this.#holds.size,
+      waiting: this.#asks.size,
+      recalled: this.#recalled(this.#alarm.now()),
+      away: this.#away !== undefined,
+      fleet: this.#fleet,
+    };
+  }
+
+  #publish(facts: Facts): void {
+    const event = { ...facts, at: this.#alarm.now(), state: this.#stateNow() } as BudgetEvent;
+    this.#send(() => {
+      this.#events.next(event);
+    });
+  }
+
+  #publishState(): void {
+    const state = this.#stateNow();
+    this.#send(() => {
+      if (!isSame(this.#states.value, state)) this.#states.next(state);
+    });
+  }
+
+  #send(work: () => void): void {
+    this.#outbox.push(work);
+    if (this.#publishing) return;
+    this.#publishing = true;
+    try {
+      for (let next = this.#outbox.shift(); next !== undefined; next = this.#outbox.shift()) next();
+    } finally {
+      this.#publishing = false;
+    }
+  }
+}
+
+function isSame(one: BudgetState, other: BudgetState): boolean {
+  const [a, b] = [one.fleet, other.fleet];
+  return (
+    one.lifecycle === other.lifecycle &&
+    one.held === other.held &&
+    one.waiting === other.waiting &&
+    one.recalled === other.recalled &&
+    one.away === other.away &&
+    a?.limit === b?.limit &&
+    a?.out === b?.out &&
+    a?.waiting === b?.waiting &&
+    a?.members === b?.members
+  );
+}
