@@ -1,0 +1,17 @@
+export type {
+  IoredisClient,
+  NodeRedisClient,
+  RedisClient,
+  RedisCommand,
+  RedisWord,
+} from './client.js';
+export { command, pipeline } from './command.js';
+export { redisPool, type RedisPoolOptions } from './redis-pool.js';
+export { subscribe, type RedisMessage, type SubscribeOptions } from './subscribe.js';
+export {
+  isConflict,
+  transaction,
+  TransactionConflictError,
+  type TransactionOptions,
+  type TransactionProject,
+} from './transaction.js';
