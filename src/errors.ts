@@ -82,6 +82,22 @@ export class WaitingLimitError extends PoolError {
   }
 }
 
+/** The pool has more to do than it can in time: its `admission` policy turned the request away. Try later, or elsewhere. */
+export class OverloadedError extends PoolError {
+  override readonly name = 'OverloadedError';
+  readonly waitedMillis: number;
+
+  constructor(pool: string, state: PoolState, waitedMillis: number) {
+    super(
+      'OVERLOADED',
+      pool,
+      state,
+      `refused after ${waitedMillis} ms: more is asked of the pool than it can lend in time`,
+    );
+    this.waitedMillis = waitedMillis;
+  }
+}
+
 /** The pool is closing or closed. */
 export class PoolClosedError extends PoolError {
   override readonly name = 'PoolClosedError';

@@ -1,5 +1,7 @@
 import type { Observable, SchedulerLike } from 'rxjs';
+import type { Admission } from './admission.js';
 import type { DestroyReason } from './events.js';
+import type { QueueOrder } from './fair-queue.js';
 import type { PermitSource } from './permits.js';
 import type { ResourceInfo } from './resource-info.js';
 
@@ -91,6 +93,13 @@ export interface PoolOptions<T> {
   keepProcessAlive?: boolean | undefined;
   /** Clock and timer of everything. Default `asyncScheduler`; a `TestScheduler` drives all of it. */
   scheduler?: SchedulerLike | undefined;
+  /** In which order requests are served. Default: first come, first served within a priority. See `fairQueue`. */
+  queue?: QueueOrder | undefined;
+  /**
+   * Which requests may wait: `deadlineAware()`, `codel()`, `adaptiveLifo()` or a policy of your own keep the pool useful
+   * past its capacity. Default 'wait': all of them, until their deadline.
+   */
+  admission?: 'wait' | Admission | undefined;
   /** A budget shared with other pools, threads, processes or machines. */
   permits?: PermitSource | undefined;
 }
@@ -153,5 +162,7 @@ export interface ResolvedOptions<T> {
   readonly onCancel: OnCancel;
   readonly keepProcessAlive: boolean;
   readonly scheduler: SchedulerLike;
+  readonly queue: QueueOrder | undefined;
+  readonly admission: Admission | undefined;
   readonly permits: PermitSource | undefined;
 }

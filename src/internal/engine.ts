@@ -1,4 +1,5 @@
 import type { Subscriber } from 'rxjs';
+import type { Admission } from '../admission.js';
 import type { Lease } from '../lease.js';
 import type { AcquireOptions, ResolvedOptions } from '../options.js';
 import type { ResourceInfo } from '../resource-info.js';
@@ -9,9 +10,10 @@ import { Housekeeping } from './housekeeping.js';
 import { Inventory } from './inventory.js';
 import { Journal } from './journal.js';
 import type { LeaseHandle } from './lease-handle.js';
-import { Leasing } from './leasing.js';
+import { Leasing, type LeaseListener } from './leasing.js';
 import { Matching } from './matching.js';
 import { freeSlots } from './policy.js';
+import type { Queue } from './queue.js';
 import { Reception } from './reception.js';
 import { reportError } from './report.js';
 import { StreamRequest, type Request } from './request.js';
@@ -22,6 +24,7 @@ import { Supply } from './supply.js';
 import { Timetable } from './timetable.js';
 import { Totals } from './totals.js';
 import { Turns, type TurnOwner } from './turns.js';
+import { WaitQueue } from './wait-queue.js';
 import { Workshop, type WorkshopOwner } from './workshop.js';
 
 /**
@@ -51,6 +54,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
 
   constructor(options: ResolvedOptions<T>) {
     const { name, min, max, scheduler, keepProcessAlive, leakWarningMillis, permits } = options;
+    const { queue, admission } = options;
     const { totals } = this;
     const detached = currentContext();
     const turns = new Turns(this);
@@ -58,10 +62,19 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     const journal = new Journal<T>(name, min, max, turns);
     const inventory = new Inventory(options, journal);
     const workshop = new Workshop(this, inventory, totals, timetable, turns, detached);
-    const reception = new Reception(inventory, totals, timetable, turns, workshop);
-    const leasing = new Leasing(inventory, totals, timetable, turns, workshop, (slot, now) => {
-      this.#matching.returned(slot, now);
-    });
+    const waiters: Queue<T> = queue?.queue<T>() ?? new WaitQueue<T>();
+    const reception = new Reception(inventory, totals, timetable, turns, workshop, waiters);
+    const leasing = new Leasing(
+      inventory,
+      totals,
+      timetable,
+      turns,
+      workshop,
+      (slot, now) => {
+        this.#matching.returned(slot, now);
+      },
+      leaseListener(waiters, admission),
+    );
     const housekeeping = new Housekeeping(inventory, timetable, turns, workshop);
     const matching = new Matching(
       inventory,
@@ -340,4 +353,25 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     this.journal.record(event, now, {});
     this.#turns.leave(outermost, now);
   }
+}
+
+/** For those who look at who holds what, and for how long. Most pools have none, and pay nothing. */
+function leaseListener<T>(
+  queue: Queue<T>,
+  admission: Admission | undefined,
+): LeaseListener | undefined {
+  if (queue.holds === undefined && admission?.ended === undefined) return undefined;
+  return {
+    lent(label) {
+      queue.holds?.(label, 1);
+    },
+    ended(label, heldMillis, now) {
+      queue.holds?.(label, -1);
+      try {
+        admission?.ended?.(heldMillis, now);
+      } catch (error) {
+        reportError(error);
+      }
+    },
+  };
 }

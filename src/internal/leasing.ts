@@ -15,6 +15,12 @@ import type { Workshop } from './workshop.js';
 /** What `release` returns when nothing is left to wait for. */
 const DONE: Promise<void> = Promise.resolve();
 
+/** Hears of leases. */
+export interface LeaseListener {
+  lent(label: string | undefined): void;
+  ended(label: string | undefined, heldMillis: number, now: number): void;
+}
+
 /** Lends resources and takes them back. */
 export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
   readonly #inventory: Inventory<T>;
@@ -24,6 +30,8 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
   readonly #workshop: Workshop<T>;
   /** A lease ended by release: what becomes of its slot. */
   readonly #returned: (slot: Slot<T>, now: number) => void;
+  /** Hears of every lease and its end, where an order or a policy of waiting looks at them. */
+  readonly #listener: LeaseListener | undefined;
   /** After this, if ever, a lease has something due. */
   readonly #watchMillis: number;
 
@@ -34,7 +42,9 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     turns: Turns,
     workshop: Workshop<T>,
     returned: (slot: Slot<T>, now: number) => void,
+    listener: LeaseListener | undefined,
   ) {
+    this.#listener = listener;
     this.#inventory = inventory;
     this.#totals = totals;
     this.#timetable = timetable;
@@ -71,6 +81,7 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     const lease = new LeaseHandle(this, slot, requestId, options, now);
     slot.lease = lease;
     totals.acquired += 1;
+    if (this.#listener !== undefined) this.#listener.lent(options?.label);
     if (journal.leased > totals.peakLeased) totals.peakLeased = journal.leased;
     if (this.#watchMillis !== Infinity) {
       slot.leaseWatch = new LeaseWatch(this, lease, now, stack);
@@ -202,6 +213,7 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     slot.lastUsedAt = now;
     this.#totals.released += 1;
     this.#totals.hold.add(heldMillis);
+    if (this.#listener !== undefined) this.#listener.ended(lease.options?.label, heldMillis, now);
     if (slot.leaseWatch !== undefined) {
       this.#timetable.cancel(slot.leaseWatch);
       slot.leaseWatch = undefined;

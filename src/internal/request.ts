@@ -7,7 +7,7 @@ import type { Delay } from './delays.js';
 import type { LeaseHandle } from './lease-handle.js';
 import type { Linked } from './linked-list.js';
 import type { Delivery } from './turns.js';
-import type { Lane } from './wait-queue.js';
+import type { Lane } from './queue.js';
 
 /** What a request asks of the engine while it waits. */
 export interface RequestOwner<T> {

@@ -20,6 +20,8 @@ const minimum = countOrMore(0, true);
 const maximum = countOrMore(1, false);
 const onCancelRule = oneOf('release', 'destroy');
 
+const admissionRule = hasMethods('', 'admits', 'serves');
+
 const poolRules: Record<keyof PoolOptions<unknown>, Rule> = {
   create: hook,
   validate: hook,
@@ -57,6 +59,11 @@ const poolRules: Record<keyof PoolOptions<unknown>, Rule> = {
   onCancel: onCancelRule,
   keepProcessAlive: flag,
   scheduler: schedulerRule,
+  queue: hasMethods('must be made by fairQueue()', 'queue'),
+  admission: {
+    check: value => value === 'wait' || admissionRule.check(value),
+    expected: "must be 'wait' or an Admission",
+  },
   permits: hasMethods('must be a PermitSource', 'acquire'),
 };
 
@@ -137,6 +144,8 @@ export function resolveOptions<T>(options: PoolOptions<T>): ResolvedOptions<T> {
     liveMin,
     liveMax,
     validateOnBorrow: given.validateOnBorrow ?? given.validate !== undefined,
+    queue: given.queue,
+    admission: given.admission === 'wait' ? undefined : given.admission,
     permits: given.permits,
   };
 }
