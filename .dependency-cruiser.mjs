@@ -10,9 +10,16 @@ export const layers = [
   [
     ...['state', 'stats', 'events', 'errors', 'permits', 'resource-info', 'lease', 'health'],
     ...['options', 'admission'],
-    ...['slot', 'request', 'prefill', 'closing', 'fill-pause', 'lease-watch', 'totals'].map(
-      internal,
-    ),
+    ...[
+      'slot',
+      'request',
+      'prefill',
+      'closing',
+      'fill-pause',
+      'lease-watch',
+      'totals',
+      'nesting',
+    ].map(internal),
     ...['linked-list', 'queue', 'standing-queue', 'agenda', 'delays', 'abort-watch'].map(internal),
     ...['context', 'create-context', 'caller-stack', 'report', 'thenable'].map(internal),
     ...['policy', 'clock'].map(internal),

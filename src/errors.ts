@@ -166,8 +166,16 @@ export class LeaseReleasedError extends PoolError {
 export class LeaseRevokedError extends PoolError {
   override readonly name = 'LeaseRevokedError';
 
-  constructor(pool: string, state: PoolState, heldMillis: number) {
-    super('LEASE_REVOKED', pool, state, `the lease was taken back after ${heldMillis} ms`);
+  /** With a grace time it is the notice that comes before. */
+  constructor(pool: string, state: PoolState, heldMillis: number, graceMillis?: number) {
+    super(
+      'LEASE_REVOKED',
+      pool,
+      state,
+      graceMillis === undefined
+        ? `the lease was taken back after ${heldMillis} ms`
+        : `the lease is held for ${heldMillis} ms and is taken back in ${graceMillis} ms: release it`,
+    );
   }
 }
 

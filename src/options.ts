@@ -85,8 +85,19 @@ export interface PoolOptions<T> {
   validateAfterIdleMillis?: number | undefined;
   /** Publish `leaked`, with the acquire stack, when a lease is held for longer. Default Infinity. */
   leakWarningMillis?: number | undefined;
-  /** Take a lease back when it is held for longer. Default Infinity. */
+  /** Take a lease back when it is held for longer without a `touch`. Default Infinity. */
   maxLeaseMillis?: number | undefined;
+  /**
+   * Before a lease is taken back for `maxLeaseMillis`, abort its signal, publish `revoking` and wait for this long: a
+   * borrower that listens to `lease.signal` can end in order. Default: none, it is taken back at once.
+   */
+  revokeGraceMillis?: number | undefined;
+  /**
+   * Publish `nestedAcquire`, once, when code that holds a lease of this pool asks for another: enough such code at once
+   * waits for itself. Follows `acquire` and `use` into what they start, on Node; costs a stack for each request, so it
+   * is for development and tests. Default false.
+   */
+  nestedAcquireWarning?: boolean | undefined;
   /** What unsubscribing a `use()` or `acquire()` in flight does with the resource. Default 'release'. */
   onCancel?: OnCancel | undefined;
   /** Whether housekeeping timers keep a Node process alive; a caller who waits always does. Default false. */
@@ -159,6 +170,8 @@ export interface ResolvedOptions<T> {
   readonly validateAfterIdleMillis: number;
   readonly leakWarningMillis: number;
   readonly maxLeaseMillis: number;
+  readonly revokeGraceMillis: number | undefined;
+  readonly nestedAcquireWarning: boolean;
   readonly onCancel: OnCancel;
   readonly keepProcessAlive: boolean;
   readonly scheduler: SchedulerLike;

@@ -5,13 +5,14 @@ import type { AcquireOptions, ResolvedOptions } from '../options.js';
 import type { ResourceInfo } from '../resource-info.js';
 import type { PoolState } from '../state.js';
 import { callerStack } from './caller-stack.js';
-import { currentContext } from './context.js';
+import { asyncStorage, currentContext } from './context.js';
 import { Housekeeping } from './housekeeping.js';
 import { Inventory } from './inventory.js';
 import { Journal } from './journal.js';
 import type { LeaseHandle } from './lease-handle.js';
 import { Leasing, type LeaseListener } from './leasing.js';
 import { Matching } from './matching.js';
+import { Nesting, type Holding } from './nesting.js';
 import { freeSlots } from './policy.js';
 import type { Queue } from './queue.js';
 import { Reception } from './reception.js';
@@ -45,7 +46,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
   readonly #inventory: Inventory<T>;
   readonly #matching: Matching<T>;
   readonly #permitsAreShared: boolean;
-  /** Where the caller is, for pools that warn of leaks: costly, so only for them. */
+  /** Where the caller is, for pools that warn of leaks and nesting: costly, so only for them. */
   readonly #keepsStacks: boolean;
   #pumping = false;
   #pumpAgain = false;
@@ -63,7 +64,18 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     const inventory = new Inventory(options, journal);
     const workshop = new Workshop(this, inventory, totals, timetable, turns, detached);
     const waiters: Queue<T> = queue?.queue<T>() ?? new WaitQueue<T>();
-    const reception = new Reception(inventory, totals, timetable, turns, workshop, waiters);
+    const storage = options.nestedAcquireWarning
+      ? asyncStorage<Holding<T> | undefined>()
+      : undefined;
+    const reception = new Reception(
+      inventory,
+      totals,
+      timetable,
+      turns,
+      workshop,
+      waiters,
+      storage === undefined ? undefined : new Nesting(storage),
+    );
     const leasing = new Leasing(
       inventory,
       totals,
@@ -94,7 +106,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     this.#inventory = inventory;
     this.#matching = matching;
     this.#permitsAreShared = permits !== undefined;
-    this.#keepsStacks = leakWarningMillis !== Infinity;
+    this.#keepsStacks = leakWarningMillis !== Infinity || reception.tracesNesting;
     this.#wantedMin = min;
     const supply = new Supply(
       inventory,
@@ -136,12 +148,17 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     if (subscriber.closed) return;
     const turns = this.#turns;
     // The quick way, for the commonest case: no request object, and no queue for the one delivery.
-    if (options === undefined && !turns.busy && this.#inventory.idle.tail !== undefined) {
+    if (
+      options === undefined &&
+      !turns.busy &&
+      !this.#keepsStacks &&
+      this.#inventory.idle.tail !== undefined
+    ) {
       const now = this.#timetable.now();
       const slot = this.#matching.lendable(now);
       if (slot !== undefined) {
         turns.busy = true;
-        const lease = this.#matching.lendAtOnce(slot, undefined, now, this.#stack());
+        const lease = this.#matching.lendAtOnce(slot, undefined, now, undefined);
         lease.holder = subscriber;
         subscriber.add(lease);
         this.settle(now);
@@ -168,7 +185,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     const stack = this.#stack();
     const slot = options?.signal?.aborted === true ? undefined : this.#matching.lendable(now);
     if (slot === undefined) {
-      this.reception.receive(request, now, stack);
+      this.reception.receive(request, now);
     } else {
       const lease = this.#matching.lendAtOnce(slot, options, now, stack);
       request.id = lease.requestId;
@@ -177,6 +194,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
       request.granted();
       this.#turns.later(request);
     }
+    if (stack !== undefined) this.reception.remember(request, stack, now);
     this.#turns.leave(outermost, now);
   }
 

@@ -165,7 +165,8 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     const now = this.#timetable.now();
     const { slot } = lease;
     slot.lastUsedAt = now;
-    if (slot.leaseWatch === undefined) return;
+    // A lease that is being taken back is not renewed any more: its borrower was told to end.
+    if (slot.leaseWatch === undefined || slot.leaseWatch.revoking) return;
     slot.leaseWatch.since = now;
     slot.leaseWatch.warned = false;
   }
@@ -173,7 +174,7 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
   heldTooLong(watch: LeaseWatch<T>, now: number): void {
     const { lease, stack } = watch;
     const { journal, options } = this.#inventory;
-    const { leakWarningMillis, maxLeaseMillis } = options;
+    const { leakWarningMillis, maxLeaseMillis, revokeGraceMillis } = options;
     const untouched = now - watch.since;
     if (!watch.warned && untouched >= leakWarningMillis) {
       watch.warned = true;
@@ -182,11 +183,28 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
       journal.record('leaked', now, { ...factsOf(lease), heldMillis, stack });
     }
     if (untouched >= maxLeaseMillis) {
-      this.revoke(lease, now);
+      if (revokeGraceMillis === undefined || watch.revoking) this.revoke(lease, now);
+      else this.#startRevoking(watch, revokeGraceMillis, now);
       return;
     }
     const limit = watch.warned ? maxLeaseMillis : this.#watchMillis;
     this.#timetable.plan(watch, watch.since + limit);
+  }
+
+  /** The borrower is told, and has this long to end by itself. */
+  #startRevoking(watch: LeaseWatch<T>, graceMillis: number, now: number): void {
+    const { lease, stack } = watch;
+    const heldMillis = now - lease.at;
+    watch.revoking = true;
+    const facts = { ...factsOf(lease), heldMillis, stack, graceMillis };
+    this.#inventory.journal.record('revoking', now, facts);
+    lease.giveNotice(new LeaseRevokedError(this.name, this.state, heldMillis, graceMillis));
+    this.#turns.later({
+      deliver: () => {
+        lease.abort();
+      },
+    });
+    this.#timetable.plan(watch, now + graceMillis);
   }
 
   describeLease(lease: LeaseHandle<T>): ResourceInfo {

@@ -13,6 +13,7 @@ import { AbortWatch } from './abort-watch.js';
 import { withFrames } from './caller-stack.js';
 import type { Inventory } from './inventory.js';
 import type { Journal } from './journal.js';
+import type { Nesting } from './nesting.js';
 import { freeSlots, unservedWaiters } from './policy.js';
 import type { Queue } from './queue.js';
 import type { Request, RequestOwner } from './request.js';
@@ -36,7 +37,8 @@ export class Reception<T> implements RequestOwner<T> {
   readonly #workshop: Workshop<T>;
   readonly #waiters: Queue<T>;
   readonly #admission: Admission | undefined;
-  /** Where requests came from, kept beside them by pools that warn of leaks. */
+  readonly #nesting: Nesting<T> | undefined;
+  /** Where requests came from, kept beside them by pools that warn of leaks or nesting. */
   readonly #stacks = new WeakMap<Request<T>, string>();
 
   constructor(
@@ -46,6 +48,7 @@ export class Reception<T> implements RequestOwner<T> {
     turns: Turns,
     workshop: Workshop<T>,
     waiters: Queue<T>,
+    nesting: Nesting<T> | undefined,
   ) {
     this.#options = inventory.options;
     this.#journal = inventory.journal;
@@ -55,6 +58,7 @@ export class Reception<T> implements RequestOwner<T> {
     this.#turns = turns;
     this.#workshop = workshop;
     this.#waiters = waiters;
+    this.#nesting = nesting;
     this.#admission = inventory.options.admission;
   }
 
@@ -78,13 +82,12 @@ export class Reception<T> implements RequestOwner<T> {
   }
 
   /** Queues the request or refuses it. */
-  receive(request: Request<T>, now: number, stack: string | undefined): void {
+  receive(request: Request<T>, now: number): void {
     const { options } = request;
     const journal = this.#journal;
     const { name, maxWaiting } = this.#options;
     request.id = ++journal.requests;
     request.requestedAt = now;
-    if (stack !== undefined) this.#stacks.set(request, stack);
     journal.record('requested', now, { requestId: request.id, label: options?.label });
     if (journal.isClosing) {
       this.refuse(request, 'closed', new PoolClosedError(name, journal.state), now);
@@ -156,6 +159,33 @@ export class Reception<T> implements RequestOwner<T> {
   abortError(request: Request<T>): AcquireAbortedError {
     const reason: unknown = request.options?.signal?.reason;
     return new AcquireAbortedError(this.#options.name, this.#journal.state, reason);
+  }
+
+  get tracesNesting(): boolean {
+    return this.#nesting !== undefined;
+  }
+
+  handOver(request: Request<T>, work: () => void): void {
+    const { lease } = request;
+    const holding = lease === undefined ? undefined : { lease, stack: this.stackOf(request) };
+    this.#nesting?.run(holding, work);
+  }
+
+  /** Keeps where a request came from, and tells of the first that is made by code which holds a lease already. */
+  remember(request: Request<T>, stack: string, now: number): void {
+    this.#stacks.set(request, stack);
+    const nesting = this.#nesting;
+    const held = nesting?.held;
+    if (nesting === undefined || held === undefined || nesting.warned) return;
+    nesting.warned = true;
+    this.#journal.record('nestedAcquire', now, {
+      requestId: request.id,
+      label: request.options?.label,
+      heldRequestId: held.lease.requestId,
+      heldLabel: held.lease.options?.label,
+      stack,
+      heldStack: held.stack,
+    });
   }
 
   stackOf(request: Request<T>): string | undefined {
