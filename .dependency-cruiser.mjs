@@ -35,7 +35,7 @@ export const layers = [
   // Rooms of the engine, and helpers to compose with its hooks.
   [
     ...['journal', 'workshop', 'leasing', 'housekeeping'].map(internal),
-    ...['reception', 'matching', 'supply', 'shutdown'].map(internal),
+    ...['reception', 'matching', 'supply', 'shutdown', 'renewal'].map(internal),
     ...['backoff', 'circuit-breaker', 'with-lease'],
     ...['deadline-aware', 'codel', 'adaptive-lifo', 'fair-queue'],
   ],

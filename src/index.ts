@@ -40,6 +40,7 @@ export type {
   IdleOrder,
   OnCancel,
   PoolOptions,
+  RecycleOptions,
 } from './options.js';
 export type { Permit, PermitRequest, PermitSource } from './permits.js';
 export { createPool, type Pool } from './pool.js';

@@ -139,6 +139,17 @@ export interface CloseOptions {
   readonly force?: boolean | undefined;
 }
 
+/** Options of `recycle`: a pace, for rotated credentials or a planned failover. */
+export interface RecycleOptions {
+  /**
+   * How many may be missing at once: so many go, idle ones first, and are replaced before the next. Creates that fail
+   * are tried again with back-off, and hold up the rest. Default 1 when `everyMillis` is given, else all at once.
+   */
+  readonly maxUnavailable?: number | undefined;
+  /** The shortest time from step to step, in whole milliseconds. Default: none. */
+  readonly everyMillis?: number | undefined;
+}
+
 /** Options after checking, with every default filled in. Frozen by type; changing the user's object changes nothing. */
 export interface ResolvedOptions<T> {
   readonly create: (context: CreateContext) => Hook<T>;

@@ -16,6 +16,7 @@ import { Nesting, type Holding } from './nesting.js';
 import { freeSlots } from './policy.js';
 import type { Queue } from './queue.js';
 import { Reception } from './reception.js';
+import { Renewal } from './renewal.js';
 import { reportError } from './report.js';
 import { StreamRequest, type Request } from './request.js';
 import { checkSize } from './resolve-options.js';
@@ -40,6 +41,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
   readonly reception: Reception<T>;
   readonly housekeeping: Housekeeping<T>;
   readonly supply: Supply<T>;
+  readonly renewal: Renewal<T>;
   readonly shutdown: Shutdown<T>;
   readonly #turns: Turns;
   readonly #timetable: Timetable<T>;
@@ -118,6 +120,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
       turns,
     );
     this.supply = supply;
+    this.renewal = new Renewal(inventory, supply, workshop, timetable, turns);
     this.shutdown = new Shutdown(
       inventory,
       reception,
@@ -241,7 +244,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
   }
 
   gone(slot: Slot<T>): void {
-    this.housekeeping.gone(slot);
+    this.renewal.gone(slot);
   }
 
   upkeep(slot: Slot<T>, now: number): void {
@@ -262,18 +265,19 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
 
   #settleAll(now: number): void {
     const { journal } = this;
+    this.renewal.advance(now);
     if (this.#hasRoom()) this.#pump(now);
     this.shutdown.retireIdle(now);
     journal.commit();
     this.shutdown.finish(now);
     const isAwaited =
-      this.supply.awaited || this.housekeeping.awaited || journal.lifecycle === 'draining';
+      this.supply.awaited || this.renewal.awaited || journal.lifecycle === 'draining';
     const isWaitedFor = journal.waiting > 0;
     this.#timetable.hold(isWaitedFor || isAwaited);
     this.#turns.restless =
       isWaitedFor ||
       this.supply.restless ||
-      this.housekeeping.awaited ||
+      this.renewal.awaited ||
       journal.isClosing ||
       this.#inventory.isOverfull();
   }

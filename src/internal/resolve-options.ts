@@ -1,6 +1,12 @@
 import { asyncScheduler, isObservable } from 'rxjs';
 import { InvalidOptionsError } from '../errors.js';
-import type { AcquireOptions, CloseOptions, PoolOptions, ResolvedOptions } from '../options.js';
+import type {
+  AcquireOptions,
+  CloseOptions,
+  PoolOptions,
+  RecycleOptions,
+  ResolvedOptions,
+} from '../options.js';
 import {
   checkRules,
   countOrMore,
@@ -81,6 +87,11 @@ export const acquireRules: Record<keyof AcquireOptions, Rule> = {
   signal: hasMethods('must be an AbortSignal', 'addEventListener', 'removeEventListener'),
   label: { check: value => typeof value === 'string', expected: 'must be a text' },
   onCancel: onCancelRule,
+};
+
+const recycleRules: Record<keyof RecycleOptions, Rule> = {
+  maxUnavailable: countOrMore(1, false),
+  everyMillis: duration,
 };
 
 const closeRules: Record<keyof CloseOptions, Rule> = {
@@ -167,6 +178,10 @@ type DefinedOptions<T> = {
 
 export function checkAcquireOptions(pool: string, options: AcquireOptions): AcquireOptions {
   return checkRules(pool, options, acquireRules);
+}
+
+export function checkRecycleOptions(pool: string, options: RecycleOptions): RecycleOptions {
+  return checkRules(pool, options, recycleRules);
 }
 
 export function checkCloseOptions(pool: string, options: CloseOptions): CloseOptions {
