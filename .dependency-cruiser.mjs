@@ -8,43 +8,36 @@
 export const layers = [
   // The words, and records and structures that know no others.
   [
+    ...['state', 'stats', 'events', 'errors', 'permits', 'resource-info', 'lease', 'health'],
+    ...['options', 'admission'],
     ...[
-      'state',
-      'stats',
-      'events',
-      'errors',
-      'permits',
-      'resource-info',
-      'lease',
-      'health',
-      'options',
-    ],
-    ...['slot', 'request', 'prefill', 'closing', 'fill-pause', 'lease-watch', 'totals'].map(
-      internal,
-    ),
-    ...['linked-list', 'agenda', 'delays', 'abort-watch', 'policy', 'clock'].map(internal),
+      'slot',
+      'request',
+      'prefill',
+      'closing',
+      'fill-pause',
+      'lease-watch',
+      'totals',
+      'nesting',
+    ].map(internal),
+    ...['linked-list', 'queue', 'standing-queue', 'agenda', 'delays', 'abort-watch'].map(internal),
     ...['context', 'create-context', 'caller-stack', 'report', 'thenable'].map(internal),
+    ...['policy', 'clock'].map(internal),
   ],
   // What options may be.
   ['internal/rules'],
   // What one thing is made of.
   [
-    ...[
-      'resolve-options',
-      'turns',
-      'broadcast',
-      'timetable',
-      'wait-queue',
-      'inventory',
-      'permit-desk',
-    ].map(internal),
+    ...['resolve-options', 'turns', 'broadcast', 'timetable', 'inventory'].map(internal),
+    ...['wait-queue', 'fair-wait-queue', 'permit-desk'].map(internal),
     ...['task', 'lease-handle', 'use-request'].map(internal),
   ],
   // Rooms of the engine, and helpers to compose with its hooks.
   [
     ...['journal', 'workshop', 'leasing', 'housekeeping'].map(internal),
-    ...['reception', 'matching', 'supply', 'shutdown'].map(internal),
+    ...['reception', 'matching', 'supply', 'shutdown', 'renewal'].map(internal),
     ...['backoff', 'circuit-breaker', 'with-lease'],
+    ...['deadline-aware', 'codel', 'adaptive-lifo', 'fair-queue'],
   ],
   ['internal/engine'],
   ['pool'],

@@ -82,6 +82,22 @@ export class WaitingLimitError extends PoolError {
   }
 }
 
+/** The pool has more to do than it can in time: its `admission` policy turned the request away. Try later, or elsewhere. */
+export class OverloadedError extends PoolError {
+  override readonly name = 'OverloadedError';
+  readonly waitedMillis: number;
+
+  constructor(pool: string, state: PoolState, waitedMillis: number) {
+    super(
+      'OVERLOADED',
+      pool,
+      state,
+      `refused after ${waitedMillis} ms: more is asked of the pool than it can lend in time`,
+    );
+    this.waitedMillis = waitedMillis;
+  }
+}
+
 /** The pool is closing or closed. */
 export class PoolClosedError extends PoolError {
   override readonly name = 'PoolClosedError';
@@ -150,8 +166,16 @@ export class LeaseReleasedError extends PoolError {
 export class LeaseRevokedError extends PoolError {
   override readonly name = 'LeaseRevokedError';
 
-  constructor(pool: string, state: PoolState, heldMillis: number) {
-    super('LEASE_REVOKED', pool, state, `the lease was taken back after ${heldMillis} ms`);
+  /** With a grace time it is the notice that comes before. */
+  constructor(pool: string, state: PoolState, heldMillis: number, graceMillis?: number) {
+    super(
+      'LEASE_REVOKED',
+      pool,
+      state,
+      graceMillis === undefined
+        ? `the lease was taken back after ${heldMillis} ms`
+        : `the lease is held for ${heldMillis} ms and is taken back in ${graceMillis} ms: release it`,
+    );
   }
 }
 

@@ -7,6 +7,7 @@ export {
   InvalidOptionsError,
   LeaseReleasedError,
   LeaseRevokedError,
+  OverloadedError,
   PoolClosedError,
   PoolError,
   PoolExistsError,
@@ -39,6 +40,7 @@ export type {
   IdleOrder,
   OnCancel,
   PoolOptions,
+  RecycleOptions,
 } from './options.js';
 export type { Permit, PermitRequest, PermitSource } from './permits.js';
 export { createPool, type Pool } from './pool.js';
@@ -54,3 +56,8 @@ export {
   type CircuitState,
 } from './circuit-breaker.js';
 export { withLease, type WithLeaseOptions } from './with-lease.js';
+export type { Admission, PoolLoad, Verdict, WaitingRequest } from './admission.js';
+export { deadlineAware, type DeadlineAwareOptions } from './deadline-aware.js';
+export { codel, type CodelOptions } from './codel.js';
+export { adaptiveLifo, type AdaptiveLifoOptions } from './adaptive-lifo.js';
+export { fairQueue, type FairQueueOptions, type QueueOrder } from './fair-queue.js';

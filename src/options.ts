@@ -1,5 +1,7 @@
 import type { Observable, SchedulerLike } from 'rxjs';
+import type { Admission } from './admission.js';
 import type { DestroyReason } from './events.js';
+import type { QueueOrder } from './fair-queue.js';
 import type { PermitSource } from './permits.js';
 import type { ResourceInfo } from './resource-info.js';
 
@@ -83,14 +85,32 @@ export interface PoolOptions<T> {
   validateAfterIdleMillis?: number | undefined;
   /** Publish `leaked`, with the acquire stack, when a lease is held for longer. Default Infinity. */
   leakWarningMillis?: number | undefined;
-  /** Take a lease back when it is held for longer. Default Infinity. */
+  /** Take a lease back when it is held for longer without a `touch`. Default Infinity. */
   maxLeaseMillis?: number | undefined;
+  /**
+   * Before a lease is taken back for `maxLeaseMillis`, abort its signal, publish `revoking` and wait for this long: a
+   * borrower that listens to `lease.signal` can end in order. Default: none, it is taken back at once.
+   */
+  revokeGraceMillis?: number | undefined;
+  /**
+   * Publish `nestedAcquire`, once, when code that holds a lease of this pool asks for another: enough such code at once
+   * waits for itself. Follows `acquire` and `use` into what they start, on Node; costs a stack for each request, so it
+   * is for development and tests. Default false.
+   */
+  nestedAcquireWarning?: boolean | undefined;
   /** What unsubscribing a `use()` or `acquire()` in flight does with the resource. Default 'release'. */
   onCancel?: OnCancel | undefined;
   /** Whether housekeeping timers keep a Node process alive; a caller who waits always does. Default false. */
   keepProcessAlive?: boolean | undefined;
   /** Clock and timer of everything. Default `asyncScheduler`; a `TestScheduler` drives all of it. */
   scheduler?: SchedulerLike | undefined;
+  /** In which order requests are served. Default: first come, first served within a priority. See `fairQueue`. */
+  queue?: QueueOrder | undefined;
+  /**
+   * Which requests may wait: `deadlineAware()`, `codel()`, `adaptiveLifo()` or a policy of your own keep the pool useful
+   * past its capacity. Default 'wait': all of them, until their deadline.
+   */
+  admission?: 'wait' | Admission | undefined;
   /** A budget shared with other pools, threads, processes or machines. */
   permits?: PermitSource | undefined;
 }
@@ -117,6 +137,17 @@ export interface CloseOptions {
   readonly waiters?: 'reject' | 'serve' | undefined;
   /** Take everything back now. Default false. */
   readonly force?: boolean | undefined;
+}
+
+/** Options of `recycle`: a pace, for rotated credentials or a planned failover. */
+export interface RecycleOptions {
+  /**
+   * How many may be missing at once: so many go, idle ones first, and are replaced before the next. Creates that fail
+   * are tried again with back-off, and hold up the rest. Default 1 when `everyMillis` is given, else all at once.
+   */
+  readonly maxUnavailable?: number | undefined;
+  /** The shortest time from step to step, in whole milliseconds. Default: none. */
+  readonly everyMillis?: number | undefined;
 }
 
 /** Options after checking, with every default filled in. Frozen by type; changing the user's object changes nothing. */
@@ -150,8 +181,12 @@ export interface ResolvedOptions<T> {
   readonly validateAfterIdleMillis: number;
   readonly leakWarningMillis: number;
   readonly maxLeaseMillis: number;
+  readonly revokeGraceMillis: number | undefined;
+  readonly nestedAcquireWarning: boolean;
   readonly onCancel: OnCancel;
   readonly keepProcessAlive: boolean;
   readonly scheduler: SchedulerLike;
+  readonly queue: QueueOrder | undefined;
+  readonly admission: Admission | undefined;
   readonly permits: PermitSource | undefined;
 }

@@ -10,12 +10,19 @@ import {
   checkCloseOptions,
   checkCount,
   checkFunction,
+  checkRecycleOptions,
   checkSizes,
   resolveOptions,
 } from './internal/resolve-options.js';
 import { UseRequest, type Project } from './internal/use-request.js';
 import type { Lease } from './lease.js';
-import type { AcquireOptions, CloseOptions, PoolOptions, ResolvedOptions } from './options.js';
+import type {
+  AcquireOptions,
+  CloseOptions,
+  PoolOptions,
+  RecycleOptions,
+  ResolvedOptions,
+} from './options.js';
 import type { ResourceInfo } from './resource-info.js';
 import type { PoolState } from './state.js';
 import type { PoolStats } from './stats.js';
@@ -67,9 +74,10 @@ export interface Pool<T> extends AsyncDisposable {
   evict(): Promise<number>;
   /**
    * Retires every resource of today: idle ones now, leased ones on return, those being created when they arrive.
-   * Resolves when the last of them is gone.
+   * Resolves when the last of them is gone. With a pace, the resources are replaced a few at a time, so that the pool
+   * never has less than it had by more than that. Rejects with InvalidOptionsError.
    */
-  recycle(): Promise<void>;
+  recycle(options?: RecycleOptions): Promise<void>;
   /** Sets the sizes. Above the new `max`, idle resources are retired now, leased ones on return. Throws InvalidOptionsError. */
   resize(sizes: { readonly min?: number | undefined; readonly max?: number | undefined }): void;
   /** Holds grants and creates. Deadlines run on, leases can come back. */
@@ -179,8 +187,18 @@ class ResourcePool<T> implements Pool<T> {
     return this.#engine.housekeeping.evict();
   }
 
-  recycle(): Promise<void> {
-    return this.#engine.housekeeping.recycle();
+  recycle(options: RecycleOptions = {}): Promise<void> {
+    try {
+      const { maxUnavailable, everyMillis } = checkRecycleOptions(this.name, options);
+      const { renewal } = this.#engine;
+      if (maxUnavailable === undefined && everyMillis === undefined) return renewal.recycle();
+      return renewal.rotate({
+        maxUnavailable: maxUnavailable ?? 1,
+        everyMillis: everyMillis ?? 0,
+      });
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   resize(sizes: { readonly min?: number | undefined; readonly max?: number | undefined }): void {

@@ -10,7 +10,7 @@ export class SilentRequest extends Request<string> {
     this.requestedAt = requestedAt;
   }
 
-  deliver(): void {
+  protected tell(): void {
     throw new Error('nobody awaits this request');
   }
 }
@@ -21,6 +21,10 @@ export function silentOwner(): RequestOwner<string> {
     timedOut: () => undefined,
     unsubscribed: () => undefined,
     aborted: () => undefined,
+    tracesNesting: false,
+    handOver: (_request, work) => {
+      work();
+    },
     abortError: () => {
       throw new Error('no request was aborted');
     },

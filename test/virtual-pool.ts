@@ -135,7 +135,7 @@ export function virtualPool(
     return {
       maxWaiting: options.maxWaiting,
       maxLifetimeMillis: options.maxLifetimeMillis,
-      fifo: true,
+      fifo: options.queue === undefined && options.admission === undefined,
       oracle: knowsTheWorld
         ? {
             live: world.live + world.pending,

@@ -6,7 +6,7 @@ import { SilentRequest } from './silent-request.js';
 describe('the queue of waiters', () => {
   it('has nobody first while it is empty', () => {
     const queue = new WaitQueue<string>();
-    expect(queue.first).toBeUndefined();
+    expect(queue.first()).toBeUndefined();
     expect([...queue]).toEqual([]);
   });
 
@@ -17,7 +17,7 @@ describe('the queue of waiters', () => {
       queue.push(request, priority);
       return request;
     });
-    expect(queue.first).toBe(requests[1]);
+    expect(queue.first()).toBe(requests[1]);
     expect([...queue].map(({ id }) => id)).toEqual([1, 3, 2, 5, 0, 4]);
   });
 
@@ -30,7 +30,7 @@ describe('the queue of waiters', () => {
     expect(queue.remove(inside)).toBe(true);
     expect(inside.pending).toBe(false);
     expect(queue.remove(inside)).toBe(false);
-    expect(queue.first).toBeUndefined();
+    expect(queue.first()).toBeUndefined();
   });
 
   it('forgets a priority that nobody waits with any more, so that the next one is found at once', () => {
@@ -46,11 +46,11 @@ describe('the queue of waiters', () => {
     queue.remove(patient);
     expect([...queue]).toEqual([urgent, later]);
     queue.remove(urgent);
-    expect(queue.first).toBe(later);
+    expect(queue.first()).toBe(later);
     queue.remove(later);
-    expect(queue.first).toBeUndefined();
+    expect(queue.first()).toBeUndefined();
     queue.push(urgent, 7);
-    expect(queue.first).toBe(urgent);
+    expect(queue.first()).toBe(urgent);
     queue.push(patient, 9);
     queue.push(later, 1);
     expect([...queue]).toEqual([later, urgent, patient]);
@@ -61,12 +61,12 @@ describe('the queue of waiters', () => {
     const [first, second] = [new SilentRequest(1), new SilentRequest(2)] as const;
     for (const priority of [4, 2, 6, 6, 0]) {
       queue.push(first, priority);
-      expect(queue.first).toBe(first);
+      expect(queue.first()).toBe(first);
       queue.push(second, priority + 1);
       expect([...queue]).toEqual([first, second]);
       queue.remove(first);
       expect([...queue]).toEqual([second]);
-      expect(queue.first).toBe(second);
+      expect(queue.first()).toBe(second);
       queue.remove(second);
     }
   });
@@ -89,7 +89,7 @@ describe('the queue of waiters', () => {
         .sort((a, b) => a.priority - b.priority || a.request.id - b.request.id)
         .map(({ request }) => request.id);
       expect([...queue].map(({ id }) => id)).toEqual(expected);
-      expect(queue.first?.id).toBe(expected[0]);
+      expect(queue.first()?.id).toBe(expected[0]);
     }
   });
 });

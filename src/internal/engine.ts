@@ -1,18 +1,22 @@
 import type { Subscriber } from 'rxjs';
+import type { Admission } from '../admission.js';
 import type { Lease } from '../lease.js';
 import type { AcquireOptions, ResolvedOptions } from '../options.js';
 import type { ResourceInfo } from '../resource-info.js';
 import type { PoolState } from '../state.js';
 import { callerStack } from './caller-stack.js';
-import { currentContext } from './context.js';
+import { asyncStorage, currentContext } from './context.js';
 import { Housekeeping } from './housekeeping.js';
 import { Inventory } from './inventory.js';
 import { Journal } from './journal.js';
 import type { LeaseHandle } from './lease-handle.js';
-import { Leasing } from './leasing.js';
+import { Leasing, type LeaseListener } from './leasing.js';
 import { Matching } from './matching.js';
+import { Nesting, type Holding } from './nesting.js';
 import { freeSlots } from './policy.js';
+import type { Queue } from './queue.js';
 import { Reception } from './reception.js';
+import { Renewal } from './renewal.js';
 import { reportError } from './report.js';
 import { StreamRequest, type Request } from './request.js';
 import { checkSize } from './resolve-options.js';
@@ -22,6 +26,7 @@ import { Supply } from './supply.js';
 import { Timetable } from './timetable.js';
 import { Totals } from './totals.js';
 import { Turns, type TurnOwner } from './turns.js';
+import { WaitQueue } from './wait-queue.js';
 import { Workshop, type WorkshopOwner } from './workshop.js';
 
 /**
@@ -36,13 +41,14 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
   readonly reception: Reception<T>;
   readonly housekeeping: Housekeeping<T>;
   readonly supply: Supply<T>;
+  readonly renewal: Renewal<T>;
   readonly shutdown: Shutdown<T>;
   readonly #turns: Turns;
   readonly #timetable: Timetable<T>;
   readonly #inventory: Inventory<T>;
   readonly #matching: Matching<T>;
   readonly #permitsAreShared: boolean;
-  /** Where the caller is, for pools that warn of leaks: costly, so only for them. */
+  /** Where the caller is, for pools that warn of leaks and nesting: costly, so only for them. */
   readonly #keepsStacks: boolean;
   #pumping = false;
   #pumpAgain = false;
@@ -51,6 +57,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
 
   constructor(options: ResolvedOptions<T>) {
     const { name, min, max, scheduler, keepProcessAlive, leakWarningMillis, permits } = options;
+    const { queue, admission } = options;
     const { totals } = this;
     const detached = currentContext();
     const turns = new Turns(this);
@@ -58,10 +65,30 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     const journal = new Journal<T>(name, min, max, turns);
     const inventory = new Inventory(options, journal);
     const workshop = new Workshop(this, inventory, totals, timetable, turns, detached);
-    const reception = new Reception(inventory, totals, timetable, turns, workshop);
-    const leasing = new Leasing(inventory, totals, timetable, turns, workshop, (slot, now) => {
-      this.#matching.returned(slot, now);
-    });
+    const waiters: Queue<T> = queue?.queue<T>() ?? new WaitQueue<T>();
+    const storage = options.nestedAcquireWarning
+      ? asyncStorage<Holding<T> | undefined>()
+      : undefined;
+    const reception = new Reception(
+      inventory,
+      totals,
+      timetable,
+      turns,
+      workshop,
+      waiters,
+      storage === undefined ? undefined : new Nesting(storage),
+    );
+    const leasing = new Leasing(
+      inventory,
+      totals,
+      timetable,
+      turns,
+      workshop,
+      (slot, now) => {
+        this.#matching.returned(slot, now);
+      },
+      leaseListener(waiters, admission),
+    );
     const housekeeping = new Housekeeping(inventory, timetable, turns, workshop);
     const matching = new Matching(
       inventory,
@@ -81,7 +108,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     this.#inventory = inventory;
     this.#matching = matching;
     this.#permitsAreShared = permits !== undefined;
-    this.#keepsStacks = leakWarningMillis !== Infinity;
+    this.#keepsStacks = leakWarningMillis !== Infinity || reception.tracesNesting;
     this.#wantedMin = min;
     const supply = new Supply(
       inventory,
@@ -93,6 +120,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
       turns,
     );
     this.supply = supply;
+    this.renewal = new Renewal(inventory, supply, workshop, timetable, turns);
     this.shutdown = new Shutdown(
       inventory,
       reception,
@@ -123,12 +151,17 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     if (subscriber.closed) return;
     const turns = this.#turns;
     // The quick way, for the commonest case: no request object, and no queue for the one delivery.
-    if (options === undefined && !turns.busy && this.#inventory.idle.tail !== undefined) {
+    if (
+      options === undefined &&
+      !turns.busy &&
+      !this.#keepsStacks &&
+      this.#inventory.idle.tail !== undefined
+    ) {
       const now = this.#timetable.now();
       const slot = this.#matching.lendable(now);
       if (slot !== undefined) {
         turns.busy = true;
-        const lease = this.#matching.lendAtOnce(slot, undefined, now, this.#stack());
+        const lease = this.#matching.lendAtOnce(slot, undefined, now, undefined);
         lease.holder = subscriber;
         subscriber.add(lease);
         this.settle(now);
@@ -155,7 +188,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     const stack = this.#stack();
     const slot = options?.signal?.aborted === true ? undefined : this.#matching.lendable(now);
     if (slot === undefined) {
-      this.reception.receive(request, now, stack);
+      this.reception.receive(request, now);
     } else {
       const lease = this.#matching.lendAtOnce(slot, options, now, stack);
       request.id = lease.requestId;
@@ -164,6 +197,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
       request.granted();
       this.#turns.later(request);
     }
+    if (stack !== undefined) this.reception.remember(request, stack, now);
     this.#turns.leave(outermost, now);
   }
 
@@ -210,7 +244,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
   }
 
   gone(slot: Slot<T>): void {
-    this.housekeeping.gone(slot);
+    this.renewal.gone(slot);
   }
 
   upkeep(slot: Slot<T>, now: number): void {
@@ -231,18 +265,19 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
 
   #settleAll(now: number): void {
     const { journal } = this;
+    this.renewal.advance(now);
     if (this.#hasRoom()) this.#pump(now);
     this.shutdown.retireIdle(now);
     journal.commit();
     this.shutdown.finish(now);
     const isAwaited =
-      this.supply.awaited || this.housekeeping.awaited || journal.lifecycle === 'draining';
+      this.supply.awaited || this.renewal.awaited || journal.lifecycle === 'draining';
     const isWaitedFor = journal.waiting > 0;
     this.#timetable.hold(isWaitedFor || isAwaited);
     this.#turns.restless =
       isWaitedFor ||
       this.supply.restless ||
-      this.housekeeping.awaited ||
+      this.renewal.awaited ||
       journal.isClosing ||
       this.#inventory.isOverfull();
   }
@@ -340,4 +375,25 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     this.journal.record(event, now, {});
     this.#turns.leave(outermost, now);
   }
+}
+
+/** For those who look at who holds what, and for how long. Most pools have none, and pay nothing. */
+function leaseListener<T>(
+  queue: Queue<T>,
+  admission: Admission | undefined,
+): LeaseListener | undefined {
+  if (queue.holds === undefined && admission?.ended === undefined) return undefined;
+  return {
+    lent(label) {
+      queue.holds?.(label, 1);
+    },
+    ended(label, heldMillis, now) {
+      queue.holds?.(label, -1);
+      try {
+        admission?.ended?.(heldMillis, now);
+      } catch (error) {
+        reportError(error);
+      }
+    },
+  };
 }

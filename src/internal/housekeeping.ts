@@ -5,14 +5,7 @@ import type { Timetable } from './timetable.js';
 import type { Turns } from './turns.js';
 import type { Workshop } from './workshop.js';
 
-/** A call of `recycle` that waits for the last resource of its generation. */
-interface Recycling {
-  readonly generation: number;
-  remaining: number;
-  readonly resolve: () => void;
-}
-
-/** What happens to idle resources: they expire, are checked, recycled or are too many. */
+/** What happens to idle resources: they expire, are checked or are too many. */
 export class Housekeeping<T> {
   readonly #inventory: Inventory<T>;
   readonly #timetable: Timetable<T>;
@@ -20,7 +13,6 @@ export class Housekeeping<T> {
   readonly #workshop: Workshop<T>;
   /** Some idle resources are past their limit and stay only for `min` or `minIdle`. */
   sparesOverdue = false;
-  #recyclings: Recycling[] = [];
 
   constructor(
     inventory: Inventory<T>,
@@ -32,11 +24,6 @@ export class Housekeeping<T> {
     this.#timetable = timetable;
     this.#turns = turns;
     this.#workshop = workshop;
-  }
-
-  /** Somebody awaits the end of a generation. */
-  get awaited(): boolean {
-    return this.#recyclings.length > 0;
   }
 
   /** The slot's plan rang. It may ring for nothing: a plan outlives the lending of its resource. */
@@ -90,35 +77,6 @@ export class Housekeeping<T> {
     return Promise.all(ends).then(({ length }) => length);
   }
 
-  /** Ends the generation; resolves when its last resource is gone. */
-  recycle(): Promise<void> {
-    const outermost = this.#turns.enter();
-    const now = this.#timetable.now();
-    const inventory = this.#inventory;
-    const { generation } = inventory;
-    inventory.generation += 1;
-    const done = deferred();
-    this.#turns.restless = true;
-    this.#recyclings.push({ generation, remaining: inventory.slots.size, resolve: done.resolve });
-    this.#settleRecyclings();
-    for (const slot of inventory.idleSlots()) {
-      if (slot.status === 'idle' && slot.generation <= generation) {
-        this.#workshop.retire(slot, 'recycled', now);
-      }
-    }
-    this.#turns.leave(outermost, now);
-    return done.promise;
-  }
-
-  /** A slot is out of the books. */
-  gone(slot: Slot<T>): void {
-    if (this.#recyclings.length === 0) return;
-    for (const recycling of this.#recyclings) {
-      if (slot.generation <= recycling.generation) recycling.remaining -= 1;
-    }
-    this.#settleRecyclings();
-  }
-
   /** Has every idle resource checked; resolves to how many failed. */
   checkIdle(): Promise<number> {
     if (this.#inventory.options.validate === undefined) return Promise.resolve(0);
@@ -147,13 +105,6 @@ export class Housekeeping<T> {
   retireAll(now: number): void {
     const { idle } = this.#inventory;
     while (idle.head !== undefined) this.#workshop.retire(idle.head, 'closed', now);
-  }
-
-  #settleRecyclings(): void {
-    this.#recyclings = this.#recyclings.filter(({ remaining, resolve }) => {
-      if (remaining === 0) resolve();
-      return remaining > 0;
-    });
   }
 
   #nextCheckOf(slot: Slot<T>): number {

@@ -79,13 +79,22 @@ export class LeaseHandle<T> implements Lease<T>, Delivery {
   }
 
   get signal(): AbortSignal {
-    const { controller, error } = (this.#revocation ??= new Revocation());
-    if (error !== undefined) controller.abort(error);
-    return controller.signal;
+    const revocation = (this.#revocation ??= new Revocation());
+    revocation.abort();
+    return revocation.controller.signal;
   }
 
   get revokedBy(): LeaseRevokedError | undefined {
     return this.#revocation?.error;
+  }
+
+  /** From now on the signal is aborted, though the lease goes on; `abort` tells those who listen already. */
+  giveNotice(notice: LeaseRevokedError): void {
+    (this.#revocation ??= new Revocation()).notice = notice;
+  }
+
+  abort(): void {
+    this.#revocation?.abort();
   }
 
   /** The signal is told when the lease is delivered. */
@@ -127,13 +136,13 @@ export class LeaseHandle<T> implements Lease<T>, Delivery {
 
   /** Tells the stream of this lease, in its turn, that the lease is over. */
   deliver(): void {
-    const { error, controller } = this.#revocation ?? {};
+    const error = this.revokedBy;
     if (error === undefined) {
       this.holder?.complete();
       return;
     }
     try {
-      controller?.abort(error);
+      this.abort();
     } finally {
       this.holder?.error(error);
     }
@@ -143,5 +152,13 @@ export class LeaseHandle<T> implements Lease<T>, Delivery {
 /** What the pool takes a lease back with: made when somebody asks for the signal, or when it happens. */
 class Revocation {
   readonly controller = new AbortController();
+  /** The grace time began with this. */
+  notice: LeaseRevokedError | undefined = undefined;
   error: LeaseRevokedError | undefined = undefined;
+
+  /** Once: a signal keeps its first reason. */
+  abort(): void {
+    const reason = this.notice ?? this.error;
+    if (reason !== undefined) this.controller.abort(reason);
+  }
 }

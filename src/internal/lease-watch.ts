@@ -15,6 +15,8 @@ export class LeaseWatch<T> implements Deadline {
   /** From when the limits count: the grant, or the last `touch`. */
   since: number;
   warned = false;
+  /** Its borrower was told that the lease is over, and its grace time runs. */
+  revoking = false;
   /** Where it was acquired. */
   readonly stack: string | undefined;
   readonly #watcher: LeaseWatcher<T>;

@@ -15,6 +15,12 @@ import type { Workshop } from './workshop.js';
 /** What `release` returns when nothing is left to wait for. */
 const DONE: Promise<void> = Promise.resolve();
 
+/** Hears of leases. */
+export interface LeaseListener {
+  lent(label: string | undefined): void;
+  ended(label: string | undefined, heldMillis: number, now: number): void;
+}
+
 /** Lends resources and takes them back. */
 export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
   readonly #inventory: Inventory<T>;
@@ -24,6 +30,8 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
   readonly #workshop: Workshop<T>;
   /** A lease ended by release: what becomes of its slot. */
   readonly #returned: (slot: Slot<T>, now: number) => void;
+  /** Hears of every lease and its end, where an order or a policy of waiting looks at them. */
+  readonly #listener: LeaseListener | undefined;
   /** After this, if ever, a lease has something due. */
   readonly #watchMillis: number;
 
@@ -34,7 +42,9 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     turns: Turns,
     workshop: Workshop<T>,
     returned: (slot: Slot<T>, now: number) => void,
+    listener: LeaseListener | undefined,
   ) {
+    this.#listener = listener;
     this.#inventory = inventory;
     this.#totals = totals;
     this.#timetable = timetable;
@@ -71,6 +81,7 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     const lease = new LeaseHandle(this, slot, requestId, options, now);
     slot.lease = lease;
     totals.acquired += 1;
+    if (this.#listener !== undefined) this.#listener.lent(options?.label);
     if (journal.leased > totals.peakLeased) totals.peakLeased = journal.leased;
     if (this.#watchMillis !== Infinity) {
       slot.leaseWatch = new LeaseWatch(this, lease, now, stack);
@@ -154,7 +165,8 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     const now = this.#timetable.now();
     const { slot } = lease;
     slot.lastUsedAt = now;
-    if (slot.leaseWatch === undefined) return;
+    // A lease that is being taken back is not renewed any more: its borrower was told to end.
+    if (slot.leaseWatch === undefined || slot.leaseWatch.revoking) return;
     slot.leaseWatch.since = now;
     slot.leaseWatch.warned = false;
   }
@@ -162,7 +174,7 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
   heldTooLong(watch: LeaseWatch<T>, now: number): void {
     const { lease, stack } = watch;
     const { journal, options } = this.#inventory;
-    const { leakWarningMillis, maxLeaseMillis } = options;
+    const { leakWarningMillis, maxLeaseMillis, revokeGraceMillis } = options;
     const untouched = now - watch.since;
     if (!watch.warned && untouched >= leakWarningMillis) {
       watch.warned = true;
@@ -171,11 +183,28 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
       journal.record('leaked', now, { ...factsOf(lease), heldMillis, stack });
     }
     if (untouched >= maxLeaseMillis) {
-      this.revoke(lease, now);
+      if (revokeGraceMillis === undefined || watch.revoking) this.revoke(lease, now);
+      else this.#startRevoking(watch, revokeGraceMillis, now);
       return;
     }
     const limit = watch.warned ? maxLeaseMillis : this.#watchMillis;
     this.#timetable.plan(watch, watch.since + limit);
+  }
+
+  /** The borrower is told, and has this long to end by itself. */
+  #startRevoking(watch: LeaseWatch<T>, graceMillis: number, now: number): void {
+    const { lease, stack } = watch;
+    const heldMillis = now - lease.at;
+    watch.revoking = true;
+    const facts = { ...factsOf(lease), heldMillis, stack, graceMillis };
+    this.#inventory.journal.record('revoking', now, facts);
+    lease.giveNotice(new LeaseRevokedError(this.name, this.state, heldMillis, graceMillis));
+    this.#turns.later({
+      deliver: () => {
+        lease.abort();
+      },
+    });
+    this.#timetable.plan(watch, now + graceMillis);
   }
 
   describeLease(lease: LeaseHandle<T>): ResourceInfo {
@@ -202,6 +231,7 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     slot.lastUsedAt = now;
     this.#totals.released += 1;
     this.#totals.hold.add(heldMillis);
+    if (this.#listener !== undefined) this.#listener.ended(lease.options?.label, heldMillis, now);
     if (slot.leaseWatch !== undefined) {
       this.#timetable.cancel(slot.leaseWatch);
       slot.leaseWatch = undefined;

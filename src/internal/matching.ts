@@ -137,16 +137,18 @@ export class Matching<T> {
       } else if (inventory.needsCheck(slot, now)) {
         this.#workshop.check(slot, now);
       } else {
-        const request = this.#reception.first;
+        const request = this.#reception.chosen(now);
         if (request === undefined) return;
-        this.#grant(slot, request, now);
+        if (request.dueAt < now) this.#reception.timedOut(request, now);
+        else this.#grant(slot, request, now);
       }
     }
   }
 
   #place(slot: Slot<T>, now: number): void {
     const journal = this.#journal;
-    const request = journal.waiting > 0 && journal.mayServe ? this.#reception.first : undefined;
+    const reception = this.#reception;
+    const request = journal.waiting > 0 && journal.mayServe ? reception.chosen(now) : undefined;
     slot.lease = undefined;
     if (request === undefined || request.dueAt < now) {
       // One whose time is up ends first, by a transition of its own; then the pump serves the next.

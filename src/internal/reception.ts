@@ -1,6 +1,8 @@
+import type { Admission, PoolLoad, WaitingRequest } from '../admission.js';
 import {
   AcquireAbortedError,
   AcquireTimeoutError,
+  OverloadedError,
   PoolClosedError,
   WaitingLimitError,
   type AcquirePhase,
@@ -11,12 +13,14 @@ import { AbortWatch } from './abort-watch.js';
 import { withFrames } from './caller-stack.js';
 import type { Inventory } from './inventory.js';
 import type { Journal } from './journal.js';
+import type { Nesting } from './nesting.js';
 import { freeSlots, unservedWaiters } from './policy.js';
+import type { Queue } from './queue.js';
 import type { Request, RequestOwner } from './request.js';
+import { reportError } from './report.js';
 import type { Timetable } from './timetable.js';
 import type { Totals } from './totals.js';
 import type { Turns } from './turns.js';
-import { WaitQueue } from './wait-queue.js';
 import type { Workshop } from './workshop.js';
 
 /** Requests that nothing is ready for: they queue or are refused, and each ends once. */
@@ -31,8 +35,10 @@ export class Reception<T> implements RequestOwner<T> {
   readonly #timetable: Timetable<T>;
   readonly #turns: Turns;
   readonly #workshop: Workshop<T>;
-  readonly #waiters: WaitQueue<T> = new WaitQueue();
-  /** Where requests came from, kept beside them by pools that warn of leaks. */
+  readonly #waiters: Queue<T>;
+  readonly #admission: Admission | undefined;
+  readonly #nesting: Nesting<T> | undefined;
+  /** Where requests came from, kept beside them by pools that warn of leaks or nesting. */
   readonly #stacks = new WeakMap<Request<T>, string>();
 
   constructor(
@@ -41,6 +47,8 @@ export class Reception<T> implements RequestOwner<T> {
     timetable: Timetable<T>,
     turns: Turns,
     workshop: Workshop<T>,
+    waiters: Queue<T>,
+    nesting: Nesting<T> | undefined,
   ) {
     this.#options = inventory.options;
     this.#journal = inventory.journal;
@@ -49,21 +57,37 @@ export class Reception<T> implements RequestOwner<T> {
     this.#timetable = timetable;
     this.#turns = turns;
     this.#workshop = workshop;
+    this.#waiters = waiters;
+    this.#nesting = nesting;
+    this.#admission = inventory.options.admission;
   }
 
-  /** Who is served next. */
-  get first(): Request<T> | undefined {
-    return this.#waiters.first;
+  /** Who is served next, in the order of the queue. */
+  first(now: number): Request<T> | undefined {
+    return this.#waiters.first(now);
+  }
+
+  /** Whom the admission policy would have served now; those whom it refuses on the way are gone. */
+  chosen(now: number): Request<T> | undefined {
+    const admission = this.#admission;
+    let oldest = this.first(now);
+    while (admission !== undefined && oldest !== undefined) {
+      const verdict = this.#ask(oldest, now, (request, load) => admission.serves(request, load));
+      if (verdict === 'newest') return this.#waiters.newest(now);
+      if (verdict !== 'refuse') break;
+      this.#turnAway(oldest, now);
+      oldest = this.first(now);
+    }
+    return oldest;
   }
 
   /** Queues the request or refuses it. */
-  receive(request: Request<T>, now: number, stack: string | undefined): void {
+  receive(request: Request<T>, now: number): void {
     const { options } = request;
     const journal = this.#journal;
     const { name, maxWaiting } = this.#options;
     request.id = ++journal.requests;
     request.requestedAt = now;
-    if (stack !== undefined) this.#stacks.set(request, stack);
     journal.record('requested', now, { requestId: request.id, label: options?.label });
     if (journal.isClosing) {
       this.refuse(request, 'closed', new PoolClosedError(name, journal.state), now);
@@ -72,8 +96,10 @@ export class Reception<T> implements RequestOwner<T> {
     } else if (this.#isFull()) {
       const error = new WaitingLimitError(name, journal.state, maxWaiting);
       this.refuse(request, 'waitingLimit', error, now);
-    } else {
+    } else if (this.#admits(request, now)) {
       this.#enqueue(request);
+    } else {
+      this.#turnAway(request, now);
     }
   }
 
@@ -93,7 +119,7 @@ export class Reception<T> implements RequestOwner<T> {
   }
 
   refuseAll(now: number): void {
-    for (let request = this.first; request !== undefined; request = this.first) {
+    for (let request = this.first(now); request !== undefined; request = this.first(now)) {
       const error = new PoolClosedError(this.#options.name, this.#journal.state);
       this.refuse(request, 'closed', error, now);
     }
@@ -135,6 +161,33 @@ export class Reception<T> implements RequestOwner<T> {
     return new AcquireAbortedError(this.#options.name, this.#journal.state, reason);
   }
 
+  get tracesNesting(): boolean {
+    return this.#nesting !== undefined;
+  }
+
+  handOver(request: Request<T>, work: () => void): void {
+    const { lease } = request;
+    const holding = lease === undefined ? undefined : { lease, stack: this.stackOf(request) };
+    this.#nesting?.run(holding, work);
+  }
+
+  /** Keeps where a request came from, and tells of the first that is made by code which holds a lease already. */
+  remember(request: Request<T>, stack: string, now: number): void {
+    this.#stacks.set(request, stack);
+    const nesting = this.#nesting;
+    const held = nesting?.held;
+    if (nesting === undefined || held === undefined || nesting.warned) return;
+    nesting.warned = true;
+    this.#journal.record('nestedAcquire', now, {
+      requestId: request.id,
+      label: request.options?.label,
+      heldRequestId: held.lease.requestId,
+      heldLabel: held.lease.options?.label,
+      stack,
+      heldStack: held.stack,
+    });
+  }
+
   stackOf(request: Request<T>): string | undefined {
     return this.#stacks.get(request);
   }
@@ -147,10 +200,10 @@ export class Reception<T> implements RequestOwner<T> {
 
   /** Before anything else is matched, and never within a transition: a time-out is one of its own. */
   endOverdue(now: number): void {
-    let request = this.first;
+    let request = this.first(now);
     while (request !== undefined && request.dueAt < now) {
       this.timedOut(request, now);
-      request = this.first;
+      request = this.first(now);
     }
   }
 
@@ -164,6 +217,42 @@ export class Reception<T> implements RequestOwner<T> {
     request.listen();
     const limit = options?.timeoutMillis ?? this.#options.acquireTimeoutMillis;
     this.#timetable.limit(request, limit);
+  }
+
+  /** Who need not wait, because something is free for it, is not asked about. */
+  #admits(request: Request<T>, now: number): boolean {
+    const admission = this.#admission;
+    const journal = this.#journal;
+    if (admission === undefined) return true;
+    if (journal.idle + freeSlots(journal) - Math.max(0, unservedWaiters(journal)) > 0) return true;
+    return this.#ask(request, now, (waiting, load) => admission.admits(waiting, load)) !== false;
+  }
+
+  /** A policy is users' code and may throw: then it has no say. */
+  #ask<R>(
+    request: Request<T>,
+    now: number,
+    question: (request: WaitingRequest, load: PoolLoad) => R,
+  ): R | undefined {
+    const { waiting, leased, max } = this.#journal;
+    const { priority = 0, label, timeoutMillis } = request.options ?? {};
+    const { requestedAt } = request;
+    const dueAt = requestedAt + (timeoutMillis ?? this.#options.acquireTimeoutMillis);
+    try {
+      return question({ priority, label, requestedAt, dueAt }, { at: now, waiting, leased, max });
+    } catch (error) {
+      reportError(error);
+      return undefined;
+    }
+  }
+
+  #turnAway(request: Request<T>, now: number): void {
+    const waitedMillis = now - request.requestedAt;
+    const error = withFrames(
+      0,
+      () => new OverloadedError(this.#options.name, this.#journal.state, waitedMillis),
+    );
+    this.refuse(request, 'overloaded', error, now);
   }
 
   #abort(request: Request<T>, now: number): void {

@@ -7,7 +7,7 @@ import type { Delay } from './delays.js';
 import type { LeaseHandle } from './lease-handle.js';
 import type { Linked } from './linked-list.js';
 import type { Delivery } from './turns.js';
-import type { Lane } from './wait-queue.js';
+import type { Lane } from './queue.js';
 
 /** What a request asks of the engine while it waits. */
 export interface RequestOwner<T> {
@@ -16,6 +16,10 @@ export interface RequestOwner<T> {
   unsubscribed(request: Request<T>): void;
   aborted(request: Request<T>): void;
   abortError(request: Request<T>): AcquireAbortedError;
+  /** Runs what the request's outcome is told to, so that a request made inside it is known to be nested. */
+  handOver(request: Request<T>, work: () => void): void;
+  /** Whether anybody wants to know: else the way above is left out. */
+  readonly tracesNesting: boolean;
 }
 
 /**
@@ -78,7 +82,18 @@ export abstract class Request<T> implements Abortable, Delivery, Linked<Request<
     // Nothing to do: leaving the queue has ended the listening.
   }
 
-  abstract deliver(): void;
+  deliver(): void {
+    if (!this.owner.tracesNesting) {
+      this.tell();
+      return;
+    }
+    this.owner.handOver(this, () => {
+      this.tell();
+    });
+  }
+
+  /** Tells the caller the outcome. */
+  protected abstract tell(): void;
 }
 
 /** A subscription to `acquire()`. It is the teardown of its stream. */
@@ -94,7 +109,7 @@ export class StreamRequest<T> extends Request<T> {
     this.#subscriber = subscriber;
   }
 
-  deliver(): void {
+  protected tell(): void {
     const { lease } = this;
     if (lease === undefined) {
       this.#subscriber.error(this.failure);
@@ -129,7 +144,7 @@ export class PromiseRequest<T> extends Request<T> {
     this.#reject = reject;
   }
 
-  deliver(): void {
+  protected tell(): void {
     if (this.lease === undefined) this.#reject(this.failure);
     else this.#resolve(this.lease);
   }

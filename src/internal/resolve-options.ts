@@ -1,6 +1,12 @@
 import { asyncScheduler, isObservable } from 'rxjs';
 import { InvalidOptionsError } from '../errors.js';
-import type { AcquireOptions, CloseOptions, PoolOptions, ResolvedOptions } from '../options.js';
+import type {
+  AcquireOptions,
+  CloseOptions,
+  PoolOptions,
+  RecycleOptions,
+  ResolvedOptions,
+} from '../options.js';
 import {
   checkRules,
   countOrMore,
@@ -19,6 +25,8 @@ import {
 const minimum = countOrMore(0, true);
 const maximum = countOrMore(1, false);
 const onCancelRule = oneOf('release', 'destroy');
+
+const admissionRule = hasMethods('', 'admits', 'serves');
 
 const poolRules: Record<keyof PoolOptions<unknown>, Rule> = {
   create: hook,
@@ -54,9 +62,19 @@ const poolRules: Record<keyof PoolOptions<unknown>, Rule> = {
   },
   leakWarningMillis: duration,
   maxLeaseMillis: duration,
+  revokeGraceMillis: {
+    check: value => isDuration(value) && value !== Infinity,
+    expected: 'must be a whole number of milliseconds above 0',
+  },
+  nestedAcquireWarning: flag,
   onCancel: onCancelRule,
   keepProcessAlive: flag,
   scheduler: schedulerRule,
+  queue: hasMethods('must be made by fairQueue()', 'queue'),
+  admission: {
+    check: value => value === 'wait' || admissionRule.check(value),
+    expected: "must be 'wait' or an Admission",
+  },
   permits: hasMethods('must be a PermitSource', 'acquire'),
 };
 
@@ -69,6 +87,11 @@ export const acquireRules: Record<keyof AcquireOptions, Rule> = {
   signal: hasMethods('must be an AbortSignal', 'addEventListener', 'removeEventListener'),
   label: { check: value => typeof value === 'string', expected: 'must be a text' },
   onCancel: onCancelRule,
+};
+
+const recycleRules: Record<keyof RecycleOptions, Rule> = {
+  maxUnavailable: countOrMore(1, false),
+  everyMillis: duration,
 };
 
 const closeRules: Record<keyof CloseOptions, Rule> = {
@@ -97,6 +120,7 @@ const defaults = {
   validateAfterIdleMillis: 0,
   leakWarningMillis: Infinity,
   maxLeaseMillis: Infinity,
+  nestedAcquireWarning: false,
   onCancel: 'release',
   keepProcessAlive: false,
   scheduler: asyncScheduler,
@@ -137,6 +161,9 @@ export function resolveOptions<T>(options: PoolOptions<T>): ResolvedOptions<T> {
     liveMin,
     liveMax,
     validateOnBorrow: given.validateOnBorrow ?? given.validate !== undefined,
+    revokeGraceMillis: given.revokeGraceMillis,
+    queue: given.queue,
+    admission: given.admission === 'wait' ? undefined : given.admission,
     permits: given.permits,
   };
 }
@@ -151,6 +178,10 @@ type DefinedOptions<T> = {
 
 export function checkAcquireOptions(pool: string, options: AcquireOptions): AcquireOptions {
   return checkRules(pool, options, acquireRules);
+}
+
+export function checkRecycleOptions(pool: string, options: RecycleOptions): RecycleOptions {
+  return checkRules(pool, options, recycleRules);
 }
 
 export function checkCloseOptions(pool: string, options: CloseOptions): CloseOptions {

@@ -7,7 +7,7 @@ import type { Inventory } from './inventory.js';
 import type { Journal } from './journal.js';
 import type { Matching } from './matching.js';
 import { giveBack, PermitDesk, type PermitAsk, type PermitAsker } from './permit-desk.js';
-import { freeSlots, liveSize, missingResources, unservedWaiters } from './policy.js';
+import { freeSlots, liveSize, missingResources, unservedWaiters, type Counts } from './policy.js';
 import { Prefill } from './prefill.js';
 import type { Reception } from './reception.js';
 import type { CreateCause, Slot } from './slot.js';
@@ -28,6 +28,8 @@ export class Supply<T> implements PermitAsker {
   readonly #turns: Turns;
   readonly #fillPause: FillPause;
   readonly #permits: PermitDesk | undefined;
+  /** A size to be kept up to while a generation is replaced, beside `min`. */
+  kept = 0;
   #prefills: Prefill[] = [];
 
   constructor(
@@ -205,7 +207,7 @@ export class Supply<T> implements PermitAsker {
       case 'demand':
         return unservedWaiters(journal) + journal.asked > 0;
       case 'fill':
-        return missingResources(journal, this.#options.minIdle, journal.creating) > 0;
+        return missingResources(this.#wanted(), this.#options.minIdle, journal.creating) > 0;
       case 'prefill':
         return true;
     }
@@ -215,11 +217,18 @@ export class Supply<T> implements PermitAsker {
     const journal = this.#journal;
     const { minIdle } = this.#options;
     return (
-      (journal.min > 0 || minIdle > 0) &&
+      (journal.min > 0 || minIdle > 0 || this.kept > 0) &&
       !this.#fillPause.active &&
       !journal.isClosing &&
-      missingResources(journal, minIdle) > 0
+      missingResources(this.#wanted(), minIdle) > 0
     );
+  }
+
+  /** The counts, with the size that is to be kept for `min`. */
+  #wanted(): Counts {
+    const journal = this.#journal;
+    if (this.kept <= journal.min) return journal;
+    return { ...journal.state, min: this.kept, asked: journal.asked, checking: journal.checking };
   }
 
   /** A request for a permit that nobody needs any more would keep others from it. */

@@ -37,7 +37,7 @@ export class UseRequest<T, R> extends Request<T> implements LeaseHolder {
     this.listen();
   }
 
-  deliver(): void {
+  protected tell(): void {
     const { lease } = this;
     if (lease === undefined) {
       this.#subscriber.error(this.failure);

@@ -1,21 +1,20 @@
 import { LinkedList } from './linked-list.js';
+import type { Lane, Queue } from './queue.js';
 import type { Request } from './request.js';
 
-/** The waiters of one priority, first come, first served. */
-export interface Lane<T> {
-  readonly priority: number;
-  readonly list: LinkedList<Request<T>>;
-}
-
 /**
- * Everybody who waits: lower priority number first, first come, first served within one. Leaving takes constant time
- * from anywhere; finding the first is constant too, because empty lanes go as soon as there is another.
+ * Everybody who waits: lower priority number first, first come, first served within one. Finding the first takes
+ * constant time, because empty lanes go as soon as there is another.
  */
-export class WaitQueue<T> {
+export class WaitQueue<T> implements Queue<T> {
   readonly #lanes: Lane<T>[] = [];
 
-  get first(): Request<T> | undefined {
+  first(): Request<T> | undefined {
     return this.#lanes[0]?.list.head;
+  }
+
+  newest(): Request<T> | undefined {
+    return this.#lanes[0]?.list.tail;
   }
 
   push(request: Request<T>, priority: number): void {
@@ -53,8 +52,8 @@ export class WaitQueue<T> {
     const found = lanes[index];
     if (found?.priority === priority) return found;
     const lane: Lane<T> = { priority, list: new LinkedList() };
-    if (this.first === undefined) lanes.length = 0;
-    lanes.splice(this.first === undefined ? 0 : index, 0, lane);
+    if (this.first() === undefined) lanes.length = 0;
+    lanes.splice(index, 0, lane);
     return lane;
   }
 }

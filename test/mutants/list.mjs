@@ -170,6 +170,7 @@ export const mutants = [
     edits: [
       {
         file: 'wait-queue.ts',
+        after: '  first(): Request<T> | undefined {',
         from: 'return this.#lanes[0]?.list.head;',
         to: 'return this.#lanes[0]?.list.tail;',
       },

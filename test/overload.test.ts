@@ -1,0 +1,300 @@
+import { config, timer, VirtualAction, VirtualTimeScheduler } from 'rxjs';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import {
+  adaptiveLifo,
+  codel,
+  createPool,
+  deadlineAware,
+  OverloadedError,
+  type Admission,
+  type PoolLoad,
+  type PoolOptions,
+  type WaitingRequest,
+} from '../src/index.js';
+import { seededRandom } from '../src/testing/random.js';
+import { borrow, eventsOf, typesOf, virtualPool } from './virtual-pool.js';
+
+const RESOURCES = 10;
+const MEAN_HOLD = 20;
+/** Leases a second that ten resources can give, held for 20 ms each. */
+const CAPACITY = (RESOURCES * 1_000) / MEAN_HOLD;
+
+interface Outcome {
+  /** Of accepted requests, from the request to the end of the work. */
+  readonly p99: number;
+  readonly served: number;
+  readonly refused: number;
+  readonly timedOut: number;
+  /** Work done, as a share of all that the resources could do. */
+  readonly goodput: number;
+}
+
+/** Sixty virtual seconds of requests that come by chance and are held by chance, at so many times the capacity. */
+function minuteAt(load: number, options: Partial<PoolOptions<object>> = {}): Outcome {
+  const scheduler = new VirtualTimeScheduler(VirtualAction, 60_000);
+  const random = seededRandom(7);
+  const exponential = (mean: number): number => -mean * Math.log(1 - random());
+  const latencies: number[] = [];
+  let refused = 0;
+  let timedOut = 0;
+  let worked = 0;
+  const pool = createPool<object>({
+    create: () => ({}),
+    max: RESOURCES,
+    acquireTimeoutMillis: 1_000,
+    idleTimeoutMillis: Infinity,
+    scheduler,
+    ...options,
+  });
+  const request = (): void => {
+    const requestedAt = scheduler.now();
+    const hold = exponential(MEAN_HOLD);
+    pool
+      .use(() => timer(hold, scheduler))
+      .subscribe({
+        complete: () => {
+          latencies.push(scheduler.now() - requestedAt);
+          worked += hold;
+        },
+        error: (error: any) => {
+          if (error instanceof OverloadedError) refused += 1;
+          else timedOut += 1;
+        },
+      });
+  };
+  scheduler.schedule(function () {
+    request();
+    this.schedule(undefined, exponential(1_000 / (CAPACITY * load)));
+  });
+  scheduler.flush();
+  latencies.sort((a, b) => a - b);
+  return {
+    p99: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
+    served: latencies.length,
+    refused,
+    timedOut,
+    goodput: worked / (RESOURCES * 60_000),
+  };
+}
+
+describe('three times the capacity for a minute', () => {
+  const unloaded = minuteAt(0.3);
+
+  it('without a policy everybody waits for as long as the limit allows', () => {
+    const { p99, goodput, timedOut } = minuteAt(3);
+    expect(p99).toBeGreaterThan(5 * unloaded.p99);
+    expect(goodput).toBeGreaterThan(0.9);
+    expect(timedOut).toBeGreaterThan(50_000);
+  });
+
+  it.each<[string, Partial<PoolOptions<object>>]>([
+    ['codel', { admission: codel() }],
+    ['deadlineAware', { admission: deadlineAware(), acquireTimeoutMillis: 80 }],
+    ['adaptiveLifo', { admission: adaptiveLifo({ refuseAfterMillis: 100 }) }],
+  ])(
+    'with %s the slowest of those who are served take at most twice as long as in good times, and nothing stands idle',
+    (_name, options) => {
+      const overloaded = minuteAt(3, options);
+      expect(overloaded.p99).toBeLessThan(2 * unloaded.p99);
+      expect(overloaded.goodput).toBeGreaterThan(0.9);
+      expect(overloaded.refused).toBeGreaterThan(50_000);
+    },
+  );
+
+  it.each<[string, Partial<PoolOptions<object>>]>([
+    ['codel', { admission: codel() }],
+    ['deadlineAware', { admission: deadlineAware() }],
+    ['adaptiveLifo', { admission: adaptiveLifo({ refuseAfterMillis: 100 }) }],
+  ])('%s refuses nobody in good times', (_name, options) => {
+    expect(minuteAt(0.3, options)).toMatchObject({ refused: 0, served: unloaded.served });
+  });
+});
+
+const load = (facts: Partial<PoolLoad>): PoolLoad => ({
+  at: 0,
+  waiting: 0,
+  leased: 1,
+  max: 1,
+  ...facts,
+});
+const request = (facts: Partial<WaitingRequest>): WaitingRequest => ({
+  priority: 0,
+  label: undefined,
+  requestedAt: 0,
+  dueAt: Infinity,
+  ...facts,
+});
+
+describe('deadlineAware', () => {
+  it('admits who can be served in the share of its time that the margin leaves', () => {
+    const policy = deadlineAware({ margin: 0.5 });
+    policy.ended?.(10, 0);
+    // The fourth in line behind two resources that are held for 10 ms waits 20 ms.
+    const busy = load({ waiting: 3, leased: 2 });
+    expect(policy.admits(request({ dueAt: 40 }), busy)).toBe(true);
+    expect(policy.admits(request({ dueAt: 39 }), busy)).toBe(false);
+    expect(policy.admits(request({ dueAt: Infinity }), busy)).toBe(true);
+  });
+
+  it('admits everybody before it knows how long a lease is held, and while nothing is lent', () => {
+    const policy = deadlineAware();
+    expect(policy.admits(request({ dueAt: 1 }), load({ waiting: 1_000 }))).toBe(true);
+    policy.ended?.(10, 0);
+    expect(policy.admits(request({ dueAt: 1 }), load({ waiting: 1_000, leased: 0 }))).toBe(true);
+    expect(policy.admits(request({ dueAt: 1 }), load({ waiting: 1_000 }))).toBe(false);
+  });
+
+  it('follows a change of the work', () => {
+    const policy = deadlineAware({ margin: 1 });
+    for (let i = 0; i < 200; i += 1) policy.ended?.(10, 0);
+    for (let i = 0; i < 200; i += 1) policy.ended?.(1_000, 0);
+    expect(policy.admits(request({ dueAt: 900 }), load({}))).toBe(false);
+    expect(policy.admits(request({ dueAt: 1_001 }), load({}))).toBe(true);
+  });
+});
+
+describe('codel', () => {
+  it('lets a burst wait up to the interval, and a queue that stands for the target only', () => {
+    const policy = codel({ targetMillis: 5, intervalMillis: 50 });
+    policy.admits(request({}), load({ at: 0 }));
+    expect(policy.serves(request({}), load({ at: 50, waiting: 9 }))).toBe('oldest');
+    expect(policy.serves(request({ requestedAt: 46 }), load({ at: 51, waiting: 8 }))).toBe(
+      'oldest',
+    );
+    expect(policy.serves(request({ requestedAt: 45 }), load({ at: 51, waiting: 7 }))).toBe(
+      'refuse',
+    );
+  });
+
+  it('forgets the overload when the queue has emptied', () => {
+    const policy = codel({ targetMillis: 5, intervalMillis: 50 });
+    policy.admits(request({}), load({ at: 0 }));
+    expect(policy.serves(request({ requestedAt: 60 }), load({ at: 66, waiting: 1 }))).toBe(
+      'refuse',
+    );
+    expect(policy.serves(request({ requestedAt: 60 }), load({ at: 70, waiting: 1 }))).toBe(
+      'oldest',
+    );
+  });
+});
+
+describe('adaptiveLifo', () => {
+  it('serves the oldest, and the newest once the queue has stood for the interval', () => {
+    const policy = adaptiveLifo({ intervalMillis: 50, refuseAfterMillis: 60 });
+    policy.admits(request({}), load({ at: 0 }));
+    expect(policy.serves(request({}), load({ at: 50, waiting: 3 }))).toBe('oldest');
+    expect(policy.serves(request({}), load({ at: 51, waiting: 3 }))).toBe('newest');
+    expect(policy.serves(request({}), load({ at: 61, waiting: 3 }))).toBe('refuse');
+  });
+});
+
+describe('a policy in the pool', () => {
+  const always = (policy: Partial<Admission>): Admission => ({
+    admits: () => true,
+    serves: () => 'oldest',
+    ...policy,
+  });
+
+  it('refuses at once with OverloadedError, and is not asked about those who need not wait', () => {
+    const asked: WaitingRequest[] = [];
+    const { pool, events } = virtualPool({
+      max: 2,
+      name: 'busy',
+      admission: always({ admits: each => (asked.push(each), false) }),
+    });
+    const borrowers = [borrow(pool), borrow(pool)];
+    const refused = borrow(pool, { label: 'late', priority: 3, timeoutMillis: 70 });
+    expect(refused.error).toBeInstanceOf(OverloadedError);
+    expect(refused.error).toMatchObject({
+      code: 'OVERLOADED',
+      waitedMillis: 0,
+      message: expect.stringContaining(
+        '[busy] refused after 0 ms: more is asked of the pool than it can lend in time',
+      ) as string,
+    });
+    expect(asked).toEqual([{ priority: 3, label: 'late', requestedAt: 0, dueAt: 70 }]);
+    expect(eventsOf(events, 'rejected')).toMatchObject([{ reason: 'overloaded', label: 'late' }]);
+    expect(pool.stats.rejected).toBe(1);
+    for (const borrower of borrowers) borrower.leave();
+  });
+
+  it('turns away those who waited too long in the transition that serves the next', () => {
+    const { pool, events, time } = virtualPool({
+      max: 1,
+      admission: always({
+        serves: ({ requestedAt }, { at }) => (at - requestedAt > 5 ? 'refuse' : 'oldest'),
+      }),
+    });
+    const holder = borrow(pool);
+    const early = [borrow(pool), borrow(pool)];
+    time.advance(10);
+    const late = borrow(pool);
+    const before = events.length;
+    holder.leave();
+    expect(early.map(({ error }) => error)).toEqual([
+      expect.objectContaining({ code: 'OVERLOADED', waitedMillis: 10 }),
+      expect.objectContaining({ code: 'OVERLOADED', waitedMillis: 10 }),
+    ]);
+    expect(late.lease.resource.number).toBe(1);
+    expect(typesOf(events.slice(before))).toEqual(['released', 'rejected', 'rejected', 'acquired']);
+    late.leave();
+  });
+
+  it('serves the newest when it says so, and a resource that nobody is left for stays idle', () => {
+    let verdict: 'newest' | 'refuse' = 'newest';
+    const { pool } = virtualPool({ max: 1, admission: always({ serves: () => verdict }) });
+    const holder = borrow(pool);
+    const [first, second] = [borrow(pool), borrow(pool)];
+    holder.leave();
+    expect(second?.leases).toHaveLength(1);
+    verdict = 'refuse';
+    second?.leave();
+    expect(first?.error).toBeInstanceOf(OverloadedError);
+    expect(pool.state).toMatchObject({ idle: 1, waiting: 0 });
+  });
+
+  it('works with checks before lending: each resource is checked once for each grant', () => {
+    const { pool, validations } = virtualPool({ max: 1, admission: always({}) }, { validate: 0 });
+    const holder = borrow(pool);
+    const waiter = borrow(pool);
+    holder.leave();
+    expect(waiter.leases).toHaveLength(1);
+    expect(validations).toEqual([1]);
+    waiter.leave();
+  });
+
+  it('that throws has no say, and its error is reported to nobody in particular', () => {
+    const reported: unknown[] = [];
+    const { onUnhandledError } = config;
+    vi.useFakeTimers();
+    config.onUnhandledError = error => reported.push(error);
+    onTestFinished(() => {
+      vi.useRealTimers();
+      config.onUnhandledError = onUnhandledError;
+    });
+    const fails = (): never => {
+      throw new Error('policy');
+    };
+    const { pool } = virtualPool({
+      max: 1,
+      admission: { admits: fails, serves: fails, ended: fails },
+    });
+    const holder = borrow(pool);
+    const waiters = [borrow(pool), borrow(pool)];
+    holder.leave();
+    expect(waiters.map(({ leases }) => leases.length)).toEqual([1, 0]);
+    for (const waiter of waiters) waiter.leave();
+    vi.runAllTimers();
+    expect(reported.length).toBeGreaterThan(3);
+  });
+
+  it("'wait' is the default by name; anything else that is no policy is refused", () => {
+    expect(() => createPool({ create: () => ({}), admission: 'wait' })).not.toThrow();
+    expect(() => createPool({ create: () => ({}), admission: {} as Admission })).toThrow(
+      'admission',
+    );
+    expect(() => deadlineAware({ margin: 0 })).toThrow('margin');
+    expect(() => codel({ targetMillis: 0 })).toThrow('targetMillis');
+    expect(() => adaptiveLifo({ intervalMillis: -1 })).toThrow('intervalMillis');
+  });
+});
