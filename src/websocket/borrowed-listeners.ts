@@ -1,0 +1,53 @@
+import { nodeSocketOf, type NodeSocket, type WebSocketLike } from './socket.js';
+
+/** Ends what borrowers added to the socket. */
+export type Sweep = () => void;
+
+interface ListenerOptions {
+  readonly capture?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+interface WebTarget {
+  addEventListener(type: string, listener: unknown, options?: ListenerOptions | boolean): void;
+  onopen?: unknown;
+  onmessage?: unknown;
+  onerror?: unknown;
+  onclose?: unknown;
+}
+
+/** From now on, whoever adds a listener to the socket is a borrower. */
+export function trackListeners(socket: WebSocketLike): Sweep {
+  if ('rawListeners' in socket) return trackEmitter(socket);
+  return trackTarget(socket);
+}
+
+/** An emitter tells who listens, whichever way they were added. */
+function trackEmitter(socket: WebSocketLike): Sweep {
+  const emitter = nodeSocketOf(socket) as Required<NodeSocket>;
+  const own = new Set(emitter.eventNames().flatMap(event => emitter.rawListeners(event)));
+  return () => {
+    for (const event of emitter.eventNames()) {
+      for (const listener of emitter.rawListeners(event)) {
+        if (!own.has(listener)) emitter.removeListener(event, listener);
+      }
+    }
+  };
+}
+
+/** An event target tells nobody, but lets listeners go with a signal. */
+function trackTarget(target: WebTarget): Sweep {
+  const add = target.addEventListener.bind(target);
+  let lease = new AbortController();
+  target.addEventListener = (type, listener, options) => {
+    const given = typeof options === 'object' ? options : { capture: options === true };
+    const { signal = lease.signal } = given;
+    const both = signal === lease.signal ? signal : AbortSignal.any([signal, lease.signal]);
+    add(type, listener, { ...given, signal: both });
+  };
+  return () => {
+    lease.abort();
+    lease = new AbortController();
+    target.onopen = target.onmessage = target.onerror = target.onclose = null;
+  };
+}

@@ -1,0 +1,21 @@
+import { PoolError, type PoolState } from '../index.js';
+
+/** The connection ended while somebody waited for a message on it. The pool has given it up. */
+export class WebSocketClosedError extends PoolError {
+  override readonly name = 'WebSocketClosedError';
+  /** Of the close frame, as RFC 6455 has them: 1000 for the normal end, 1006 for one without a word. */
+  readonly closeCode: number;
+  readonly reason: string;
+
+  constructor(pool: string, state: PoolState, closeCode: number, reason: string, cause: unknown) {
+    super(
+      'WEBSOCKET_CLOSED',
+      pool,
+      state,
+      `the connection was closed with ${closeCode}${reason === '' ? '' : `, ${reason}`}`,
+      cause === undefined ? undefined : { cause },
+    );
+    this.closeCode = closeCode;
+    this.reason = reason;
+  }
+}
