@@ -37,8 +37,6 @@ export default defineConfig({
           name: 'virtual',
           include: virtual,
           isolate: false,
-          restoreMocks: true,
-          unstubGlobals: true,
         },
       },
       {

@@ -339,20 +339,19 @@ describe('the clock and its one timer', () => {
   it('EX-09: delays beyond 2^31 ms neither overflow nor fire early on asyncScheduler', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] });
     const delays: number[] = [];
-    const original = globalThis.setInterval;
-    const setInterval = vi
-      .spyOn(globalThis, 'setInterval')
-      .mockImplementation((work: () => void, delay?: number) => {
-        delays.push(delay ?? 0);
-        return original(work, delay);
-      });
+    const faked = globalThis.setInterval;
+    // No spy: it would give the faked one back at some later time.
+    globalThis.setInterval = (work: () => void, delay?: number) => {
+      delays.push(delay ?? 0);
+      return faked(work, delay);
+    };
     const warnings: Error[] = [];
     const onWarning = (warning: Error): void => {
       warnings.push(warning);
     };
     process.on('warning', onWarning);
     onTestFinished(() => {
-      setInterval.mockRestore(); // gives back the faked one, so it goes first
+      globalThis.setInterval = faked;
       vi.useRealTimers();
       process.off('warning', onWarning);
     });

@@ -24,6 +24,8 @@ const smallest = 2;
 const largest = 8;
 /** A leak of the heap: half a megabyte in each round, so that a long soak has room for it too. */
 const leakedNumbers = 65_536;
+/** Of the machines that end, with a leak of handles or timers. */
+const leakingShare = 0.25;
 
 /**
  * Plain objects with asynchronous hooks that are slow, fail and hang now and then, borrowed in every way there is,
@@ -122,8 +124,8 @@ export class MachineLoad implements Load {
         return chance(0.5) ? undefined : timer(between(0, 1));
       },
       destroy: machine => {
-        machine.end(this.#leak === 'handle' && chance(0.05));
-        if (this.#leak === 'timer' && chance(0.05)) {
+        machine.end(this.#leak === 'handle' && chance(leakingShare));
+        if (this.#leak === 'timer' && chance(leakingShare)) {
           this.#time.schedule(() => undefined, 3_600_000);
         }
         if (chance(0.01)) throw new Mishap('destroy');
