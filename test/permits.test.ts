@@ -51,6 +51,40 @@ describe('what a pool tells its budget', () => {
   });
 });
 
+describe('a permit that is given back', () => {
+  it('can be taken by another pool only after everybody has seen that the resource is gone', async () => {
+    const free = [new Subject<Permit>()];
+    let permits = 1;
+    const take = (): Permit => {
+      permits -= 1;
+      return {
+        release: () => {
+          permits += 1;
+          free.shift()?.next(take());
+        },
+      };
+    };
+    const budget = {
+      acquire: () => (permits > 0 ? of(take()) : (free[0] ?? NEVER)),
+    };
+    const one = watchedPool({ permits: budget, name: 'one' });
+    const two = watchedPool({ permits: budget, name: 'two' });
+    const sizes: number[] = [];
+    const look = (): void => {
+      const [a, b] = [one.pool.state, two.pool.state];
+      sizes.push(a.size + a.creating + b.size + b.creating);
+    };
+    one.pool.stats$.subscribe(look);
+    two.pool.stats$.subscribe(look);
+    const lease = await one.pool.lease();
+    const [waiter] = borrowers(two.pool, 1);
+    expect(waiter?.waits).toBe(true);
+    await lease.destroy();
+    expect(waiter?.lease.resource.number).toBe(1);
+    expect(Math.max(...sizes)).toBe(1);
+  });
+});
+
 describe('a permit that is lost', () => {
   it('takes an idle resource out at once, as surplus, and is given back once', async () => {
     const budget = new LosableBudget();

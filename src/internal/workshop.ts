@@ -156,10 +156,21 @@ export class Workshop<T> implements TaskOwner<T> {
     unsubscribeSafely(slot.guarding);
     this.#timetable.cancel(slot);
     this.#inventory.remove(slot);
-    giveBack(slot.permit);
-    slot.permit = undefined;
+    this.#givePermitBack(slot);
     this.#owner.gone(slot);
     slot.free();
+  }
+
+  /** Behind the notification: whoever gets the permit next must not be seen before this resource is seen to be gone. */
+  #givePermitBack(slot: Slot<T>): void {
+    const { permit } = slot;
+    if (permit === undefined) return;
+    slot.permit = undefined;
+    this.#turns.later({
+      deliver: () => {
+        giveBack(permit);
+      },
+    });
   }
 
   settled(task: Task<T>, failed: boolean, value: unknown): void {
