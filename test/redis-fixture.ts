@@ -18,10 +18,16 @@ export async function anyRedis(options: RedisOptions = {}): Promise<RedisServer>
     return await startRedis(options);
   } catch (error) {
     if (!(error instanceof MissingServerError) || process.env['CI'] !== undefined) throw error;
-    console.log(`${error.message}. Until then its tests run on js-redis-server.`);
+    console.log(
+      `${error.message}. Until then its tests run on js-redis-server, but for those skipped ` +
+        'that need what it lacks: CLIENT TRACKING, counts of commands, to say who is blocked.',
+    );
     return startRedisStandIn();
   }
 }
+
+/** For the server to get where it is waited for. */
+const patienceMillis = 5_000;
 
 /** How the tests of both drivers are one. */
 export interface TestDriver {
@@ -103,9 +109,13 @@ export class RedisFixture {
   async untilConnections(
     wanted: (connections: RedisConnection[]) => boolean,
   ): Promise<RedisConnection[]> {
+    const deadline = performance.now() + patienceMillis;
     for (;;) {
       const connections = await this.server.connections();
       if (wanted(connections)) return connections;
+      if (performance.now() > deadline) {
+        throw new Error(`Not so in time: ${JSON.stringify(connections)}`);
+      }
     }
   }
 }

@@ -22,6 +22,8 @@ export interface RedisServer extends AsyncDisposable {
   /** The password, if there is one, is part of it; it stays valid across `restart`. */
   readonly url: string;
   readonly port: number;
+  /** Whether it is a Redis or Valkey, and not the stand-in. */
+  readonly isReal: boolean;
   /** Of the running server, or of the last one. */
   readonly pid: number;
   /** Sends a command on a connection that `connections` leaves out. */
@@ -85,6 +87,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   return {
     url: urlOf(),
     port,
+    isReal: true,
     get pid() {
       return server.pid;
     },
@@ -117,6 +120,7 @@ export async function startRedisStandIn(): Promise<RedisServer> {
   return {
     url: mock.url,
     port: mock.port,
+    isReal: false,
     pid: process.pid,
     ...control.methods,
     restart: no,
