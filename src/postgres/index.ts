@@ -1,4 +1,4 @@
-export { asPgPool, type PgPool, type PgPoolClient } from './as-pg-pool.js';
+export { asPgPool, type PgPool, type PgPoolClient, type PgPoolListener } from './as-pg-pool.js';
 export type {
   PostgresClient,
   PostgresClientConstructor,

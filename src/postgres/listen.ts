@@ -31,6 +31,7 @@ import { postgresPool } from './postgres-pool.js';
 
 /** What `NOTIFY` sent. */
 export interface Notification {
+  /** The channel that it was sent to. */
   readonly channel: string;
   /** Empty where nothing was sent along. */
   readonly payload: string;
@@ -68,6 +69,10 @@ export interface ListenOptions {
  *
  * Errors: what keeps it from listening for the first time, so that a wrong password is heard of (`retry` waits for a
  * server that is not there yet), or once the attempts that `retry` allows have failed.
+ *
+ * @example
+ * listen(pool, 'orders', { onListening: times => console.log(times === 1 ? 'listening' : 'listening again') })
+ *   .subscribe(({ payload }) => console.log(payload));
  */
 export function listen(
   source: Pool<PostgresClient> | string | PostgresConnection,

@@ -42,6 +42,10 @@ export interface PostgresPoolOptions<C extends PostgresClient = PostgresClient>
  *
  * Throws InvalidOptionsError as `createPool` does. A wrong password or a dead host is an error of the acquire: its
  * CreateError has the server's own as `cause`.
+ *
+ * @example
+ * const pool = postgresPool({ connection: 'postgres://me:secret@localhost/shop', max: 20, Client });
+ * pool.use(client => client.query('SELECT now()')).subscribe(({ rows }) => console.log(rows));
  */
 export function postgresPool<C extends PostgresClient = PostgresClient>(
   options: PostgresPoolOptions<C>,

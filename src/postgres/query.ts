@@ -13,6 +13,10 @@ import { driverOf, statementClassOf } from './driver.js';
  * Unsubscribed early, the statement then runs on to its end.
  *
  * Errors: those of `pool.use`, and the server's as `pg` gives them.
+ *
+ * @example
+ * query<{ id: number }>(pool, 'SELECT id FROM orders WHERE customer = $1', ['Ada'])
+ *   .subscribe(({ id }) => console.log(id));
  */
 export function query<Row = Record<string, unknown>>(
   source: Pool<PostgresClient> | PostgresClient,

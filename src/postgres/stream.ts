@@ -25,12 +25,11 @@ export interface StreamOptions extends AcquireOptions {
 
 /**
  * The rows of a statement, fetched batch by batch. As an Observable it fetches a batch when the rows of the one before
- * have been emitted. Whoever needs time for a row uses `each`, or iterates:
+ * have been emitted. Whoever needs time for a row uses `each`, or iterates.
  *
- * ```ts
+ * @example
  * stream(pool, 'SELECT * FROM orders').each(order => archive(order)).subscribe();
  * for await (const order of stream(pool, 'SELECT * FROM orders')) await archive(order);
- * ```
  */
 export interface RowStream<Row> extends Observable<Row>, AsyncIterable<Row> {
   /**
@@ -51,6 +50,11 @@ export interface RowStream<Row> extends Observable<Row>, AsyncIterable<Row> {
  * `text` is a SELECT or VALUES, with `$1`, `$2`, … for `values`. For other statements there is `query`.
  *
  * Errors: those of `pool.use` and the server's. Throws InvalidOptionsError for bad options.
+ *
+ * @example
+ * for await (const order of stream(pool, 'SELECT * FROM orders', [], { batchSize: 500 })) {
+ *   console.log(order['id']);
+ * }
  */
 export function stream<Row = Record<string, unknown>>(
   source: Pool<PostgresClient> | PostgresClient,

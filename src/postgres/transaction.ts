@@ -22,17 +22,23 @@ import {
 } from '../index.js';
 import type { PostgresClient } from './client.js';
 
-const isolationLevels = [
+/** What concurrent transactions may see of one another; PostgreSQL treats `read uncommitted` as `read committed`. */
+export type IsolationLevel =
+  | 'read committed'
+  | 'repeatable read'
+  | 'serializable'
+  | 'read uncommitted';
+
+const isolationLevels: readonly IsolationLevel[] = [
   'read committed',
   'repeatable read',
   'serializable',
   'read uncommitted',
-] as const;
-
-export type IsolationLevel = (typeof isolationLevels)[number];
+];
 
 /** How a transaction is begun, and how its connection is acquired. What is left out, the session's settings decide. */
 export interface TransactionOptions extends AcquireOptions {
+  /** What concurrent transactions may see of one another. Default: the setting of the session. */
   readonly isolationLevel?: IsolationLevel | undefined;
   /** The server refuses writes. */
   readonly readOnly?: boolean | undefined;
@@ -42,6 +48,7 @@ export interface TransactionOptions extends AcquireOptions {
 
 /** The server rolled the transaction back although it was told to commit: a statement had failed, and nobody said so. */
 export class TransactionRolledBackError extends PoolError {
+  /** For those who tell errors apart by name; `instanceof` and `code` do as well. */
   override readonly name = 'TransactionRolledBackError';
 
   constructor(pool: Pool<unknown>) {
@@ -70,6 +77,12 @@ export class TransactionRolledBackError extends PoolError {
  * Errors: those of `pool.use`, the server's, whatever `project` fails with, and TransactionRolledBackError. To run a
  * transaction again after a conflict: `transaction(…).pipe(retry({ count: 3, delay: error => isConflict(error) ?
  * timer(10) : throwError(() => error) }))`.
+ *
+ * @example
+ * transaction(pool, async client => {
+ *   await client.query('UPDATE accounts SET cents = cents - 100 WHERE id = $1', [1]);
+ *   await client.query('UPDATE accounts SET cents = cents + 100 WHERE id = $1', [2]);
+ * }).subscribe({ complete: () => console.log('committed'), error: console.error });
  */
 export function transaction<C extends PostgresClient, R>(
   pool: Pool<C>,
@@ -106,7 +119,14 @@ export function transaction<C extends PostgresClient, R>(
   }, acquireOptions);
 }
 
-/** Whether a transaction failed over another one (serialization failure, deadlock): run again, it may well succeed. */
+/**
+ * Whether a transaction failed over another one (serialization failure, deadlock): run again, it may well succeed.
+ *
+ * @example
+ * transaction(pool, client => client.query('UPDATE stock SET left_over = left_over - 1')).pipe(
+ *   retry({ count: 3, delay: error => (isConflict(error) ? timer(10) : throwError(() => error)) }),
+ * );
+ */
 export function isConflict(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown };
   return code === '40001' || code === '40P01';
