@@ -1,0 +1,23 @@
+import { PoolError } from '../index.js';
+
+/** A response of status 400 or above, where `request` was asked to take that for an error. */
+export class HttpStatusError extends PoolError {
+  override readonly name = 'HttpStatusError';
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** What the server said, as text. */
+  readonly body: string;
+
+  constructor(
+    origin: string,
+    what: string,
+    statusCode: number,
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+    body: string,
+  ) {
+    super('HTTP_STATUS', origin, undefined, `${what} was answered by status ${statusCode}`);
+    this.statusCode = statusCode;
+    this.headers = headers;
+    this.body = body;
+  }
+}
