@@ -1,7 +1,10 @@
 /** A request as an admission policy sees it. Times are in milliseconds of the pool's clock. */
 export interface WaitingRequest {
+  /** Lower goes first. */
   readonly priority: number;
+  /** Of its `AcquireOptions`. */
   readonly label: string | undefined;
+  /** When it was subscribed to, or called for. */
   readonly requestedAt: number;
   /** Its deadline; Infinity where it has none. */
   readonly dueAt: number;
@@ -11,8 +14,11 @@ export interface WaitingRequest {
 export interface PoolLoad {
   /** The pool's clock, in milliseconds. */
   readonly at: number;
+  /** Requests that have neither a lease nor an end, as in `PoolState`. */
   readonly waiting: number;
+  /** Resources that are out, as in `PoolState`. */
   readonly leased: number;
+  /** The `max` of now. */
   readonly max: number;
 }
 

@@ -45,11 +45,7 @@ const rules: Record<keyof BackoffOptions, Rule> = {
 };
 
 /**
- * A config for RxJS `retry` whose pauses grow:
- *
- * ```ts
- * create: context => defer(connect).pipe(retry(backoff({ baseMillis: 200 }, context)))
- * ```
+ * A config for RxJS `retry` whose pauses grow.
  *
  * With the context of a `create`, pauses run on the pool's scheduler, an AcquireTimeoutError names the last failed
  * attempt as its cause, and no attempt is made any more once nobody waits for the result (also during a pause: then
@@ -57,6 +53,12 @@ const rules: Record<keyof BackoffOptions, Rule> = {
  * `createTimeoutMillis`. What breaks after it was created is not retried: that is the pool's to replace.
  *
  * Each call is for one `retry`. Throws InvalidOptionsError for bad options.
+ *
+ * @example
+ * const pool = createPool({
+ *   create: context =>
+ *     defer(() => connect('db.example:5432')).pipe(retry(backoff({ baseMillis: 200 }, context))),
+ * });
  */
 export function backoff(options: BackoffOptions = {}, context?: CreateContext): RetryConfig {
   const given = checkRules('backoff', options, rules);

@@ -41,6 +41,7 @@ export interface CircuitBreaker {
    * limit. One that is given up for other reasons (the pool closes) says nothing of the server and does not count.
    */
   <R>(create: (context: CreateContext) => R): (context: CreateContext) => R;
+  /** Of now. */
   readonly state: CircuitState;
   /** Hot. Replays the latest state and moves to `halfOpen` by itself when its time has come. Never ends. */
   readonly state$: Observable<CircuitState>;
@@ -48,6 +49,7 @@ export interface CircuitBreaker {
 
 /** The circuit is open: `create` was not called. `cause` is the failure that opened it. */
 export class CircuitOpenError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'CircuitOpenError';
   /** The time of the breaker's scheduler at which one create is tried again; past while that one is on its way. */
   readonly retryAt: number;
@@ -70,12 +72,11 @@ const rules: Record<keyof CircuitBreakerOptions, Rule> = {
  * Spares a server that is down: after `failureThreshold` failures in a row creates fail at once with CircuitOpenError,
  * and after `resetTimeoutMillis` one is let through to see whether the server is back.
  *
- * ```ts
- * const breaker = circuitBreaker({ failureThreshold: 3, resetTimeoutMillis: 10_000 });
- * const pool = createPool({ create: breaker(connect) });
- * ```
- *
  * While open it holds one timer, which never keeps a process alive. Throws InvalidOptionsError for bad options.
+ *
+ * @example
+ * const breaker = circuitBreaker({ failureThreshold: 3, resetTimeoutMillis: 10_000 });
+ * const pool = createPool({ create: breaker(() => connect('db.example:5432')) });
  */
 export function circuitBreaker(options: CircuitBreakerOptions = {}): CircuitBreaker {
   const circuit = new Circuit(checkRules('circuitBreaker', options, rules));

@@ -6,10 +6,22 @@ export type AcquirePhase = 'waiting' | 'creating' | 'validating';
 /** The hooks that have a time limit of their own. */
 export type HookName = 'create' | 'validate' | 'reset' | 'destroy';
 
-/** What every error of the pool carries: a stable `code`, the pool's name and its state at that moment. */
+/**
+ * What every error of the pool carries: a stable `code`, the pool's name and its state at that moment.
+ *
+ * @example
+ * pool.use(connection => connection.query('SELECT 1')).subscribe({
+ *   error: error => {
+ *     if (error instanceof PoolError) console.error(error.code, error.pool, error.state);
+ *   },
+ * });
+ */
 export class PoolError extends Error {
+  /** The name of the class. */
   override readonly name: string = 'PoolError';
+  /** Stable, for programs: `ACQUIRE_TIMEOUT`, say. Messages may change. */
   readonly code: string;
+  /** The name of the pool, or of what was asked where there is none. */
   readonly pool: string;
   /** The pool's counts when the error was made; undefined where there is no pool yet. */
   readonly state: PoolState | undefined;
@@ -30,8 +42,11 @@ export class PoolError extends Error {
 
 /** No lease came within the request's deadline. `cause` is the last failure of `create`, where there was one. */
 export class AcquireTimeoutError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'AcquireTimeoutError';
+  /** Where the request stood when its time was up. */
   readonly phase: AcquirePhase;
+  /** From the subscription, or the call of `lease`, in milliseconds of the pool's clock. */
   readonly waitedMillis: number;
 
   constructor(
@@ -59,6 +74,7 @@ export class AcquireTimeoutError extends PoolError {
 
 /** The caller's `AbortSignal` ended the request. `cause` is the signal's reason. */
 export class AcquireAbortedError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'AcquireAbortedError';
 
   constructor(pool: string, state: PoolState, reason: unknown) {
@@ -70,6 +86,7 @@ export class AcquireAbortedError extends PoolError {
 
 /** Nothing was free and `maxWaiting` requests waited already. */
 export class WaitingLimitError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'WaitingLimitError';
 
   constructor(pool: string, state: PoolState, maxWaiting: number) {
@@ -84,7 +101,9 @@ export class WaitingLimitError extends PoolError {
 
 /** The pool has more to do than it can in time: its `admission` policy turned the request away. Try later, or elsewhere. */
 export class OverloadedError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'OverloadedError';
+  /** From the subscription, or the call of `lease`, until it was refused, in milliseconds of the pool's clock. */
   readonly waitedMillis: number;
 
   constructor(pool: string, state: PoolState, waitedMillis: number) {
@@ -100,6 +119,7 @@ export class OverloadedError extends PoolError {
 
 /** The pool is closing or closed. */
 export class PoolClosedError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'PoolClosedError';
 
   constructor(pool: string, state: PoolState) {
@@ -109,6 +129,7 @@ export class PoolClosedError extends PoolError {
 
 /** `create` failed; `cause` is what it failed with, as it was. */
 export class CreateError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'CreateError';
   /** How many resources a `prefill` made all the same. */
   readonly made: number;
@@ -134,7 +155,9 @@ export class CreateError extends PoolError {
 
 /** A hook did not settle within its time limit. */
 export class HookTimeoutError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'HookTimeoutError';
+  /** Whose limit passed. Its call may still run; what `create` gives late is destroyed. */
   readonly hook: HookName;
 
   constructor(pool: string, state: PoolState, hook: HookName, limitMillis: number) {
@@ -145,6 +168,7 @@ export class HookTimeoutError extends PoolError {
 
 /** The lease is over; its resource may be with somebody else by now. */
 export class LeaseReleasedError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'LeaseReleasedError';
 
   constructor(pool: string, state: PoolState, cause: LeaseRevokedError | undefined) {
@@ -164,6 +188,7 @@ export class LeaseReleasedError extends PoolError {
 
 /** The pool took the lease back: it was held for longer than `maxLeaseMillis`, or past the drain limit of `close`. */
 export class LeaseRevokedError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'LeaseRevokedError';
 
   /** With a grace time it is the notice that comes before. */
@@ -181,6 +206,7 @@ export class LeaseRevokedError extends PoolError {
 
 /** `close` went to the end, but not cleanly. */
 export class CloseError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'CloseError';
   /** Everything that failed on the way, in order. */
   readonly errors: readonly unknown[];
@@ -204,8 +230,11 @@ export class CloseError extends PoolError {
 
 /** An option makes no sense. Nothing was created and no timer armed. */
 export class InvalidOptionsError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'InvalidOptionsError';
+  /** The name of the option. */
   readonly option: string;
+  /** What was given, as it was. */
   readonly value: unknown;
 
   constructor(pool: string, option: string, value: unknown, expected: string) {
@@ -222,6 +251,7 @@ export class InvalidOptionsError extends PoolError {
 
 /** No pool of that name is known. */
 export class PoolNotFoundError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'PoolNotFoundError';
 
   constructor(pool: string) {
@@ -231,6 +261,7 @@ export class PoolNotFoundError extends PoolError {
 
 /** A pool of that name is there already. */
 export class PoolExistsError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'PoolExistsError';
 
   constructor(pool: string) {

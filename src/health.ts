@@ -10,7 +10,9 @@ export interface PoolHealth {
   readonly status: 'healthy' | 'degraded' | 'critical' | 'closed';
   /** Plain sentences, one for each thing that is wrong; empty when healthy. */
   readonly reasons: readonly string[];
+  /** The counts after the checks. */
   readonly state: PoolState;
+  /** Every resource after the checks, oldest first. */
   readonly resources: readonly ResourceInfo[];
   /** Idle resources that `validate` refused just now. */
   readonly invalid: number;

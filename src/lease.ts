@@ -5,12 +5,18 @@ import type { ResourceInfo } from './resource-info.js';
  * The one-shot handle of a borrowed resource. The borrower owns the resource from the moment it is handed over until
  * the first of `release`, `destroy`, `detach`, the unsubscribe of its stream, or the pool taking it back. A lease
  * that is over stays over: it can never touch the next borrower's.
+ *
+ * @example
+ * await using lease = await pool.lease();
+ * lease.signal.addEventListener('abort', () => console.warn('the pool took it back'));
+ * await lease.resource.query('SELECT 1');
  */
 export interface Lease<T> extends Disposable, AsyncDisposable {
   /** The resource itself, never wrapped. Throws LeaseReleasedError once the lease is over. */
   readonly resource: T;
   /** A fresh snapshot; once the lease is over, the last one. */
   readonly info: ResourceInfo;
+  /** Whether the lease is over, in whatever way. */
   readonly released: boolean;
   /** Aborted when the pool takes the lease back; its reason is a LeaseRevokedError. */
   readonly signal: AbortSignal;
@@ -21,7 +27,10 @@ export interface Lease<T> extends Disposable, AsyncDisposable {
   release(): Promise<void>;
   /** Ends the resource instead of giving it back; an error says that it is broken. Resolves when it is gone; never rejects. */
   destroy(error?: unknown): Promise<void>;
-  /** Takes the resource out of the pool for good: the caller owns it, no hook is called, its slot is free. */
+  /**
+   * Takes the resource out of the pool for good: the caller owns it, no hook is called, its slot is free. Throws
+   * LeaseReleasedError once the lease is over.
+   */
   detach(): T;
   /** Tells that the lease is in use: `leakWarningMillis` and `maxLeaseMillis` count from now. */
   touch(): void;

@@ -30,7 +30,12 @@ export interface Permit {
  * `acquire()` is cold. The pool subscribes before each create and creates when the permit is emitted, at once or
  * later: waiting for more to become available is the subscription. Unsubscribing withdraws a request that got no
  * permit; a permit that was emitted is the pool's until it calls `release()`. An error fails that create.
+ *
+ * @example
+ * const unlimited: PermitSource = { acquire: () => of({ release: () => undefined }) };
+ * const pool = createPool({ create: () => connect('db.example:5432'), permits: unlimited });
  */
 export interface PermitSource {
+  /** Cold: one subscription asks for one permit, see above. */
   acquire(request: PermitRequest): Observable<Permit>;
 }

@@ -33,9 +33,21 @@ export interface Pool<T> extends AsyncDisposable {
   readonly name: string;
   /** The committed state: right at any moment, also inside callbacks. */
   readonly state: PoolState;
-  /** Hot. Replays the latest state, publishes every commit in order, completes once the pool is closed. Never errors. */
+  /**
+   * Hot. Replays the latest state, publishes every commit in order, completes once the pool is closed. Never errors.
+   *
+   * @example
+   * pool.state$.pipe(filter(({ waiting }) => waiting > 100)).subscribe(() => console.warn('crowded'));
+   */
   readonly state$: Observable<PoolState>;
-  /** Hot, nothing replayed. Every lifecycle event in one order for all; completes after `closed`. Never errors. */
+  /**
+   * Hot, nothing replayed. Every lifecycle event in one order for all; completes after `closed`. Never errors.
+   *
+   * @example
+   * pool.stats$.subscribe(event => {
+   *   if (event.type === 'createFailed') console.error(event.error);
+   * });
+   */
   readonly stats$: Observable<PoolEvent<T>>;
   /** A snapshot of the running totals and timings, kept even when nobody listens. */
   readonly stats: PoolStats;
@@ -48,7 +60,15 @@ export interface Pool<T> extends AsyncDisposable {
    * done: use `use` or `lease`.
    *
    * Errors: AcquireTimeoutError (the deadline covers waiting, creating and validating together), AcquireAbortedError,
-   * WaitingLimitError, CreateError, PoolClosedError, LeaseRevokedError. Throws InvalidOptionsError for bad options.
+   * WaitingLimitError, OverloadedError, CreateError, PoolClosedError, LeaseRevokedError. Throws InvalidOptionsError for
+   * bad options.
+   *
+   * @example
+   * const session = pool.acquire({ label: 'session' }).subscribe({
+   *   next: lease => lease.resource.send('hello'),
+   *   error: console.error,
+   * });
+   * session.unsubscribe(); // gives it back
    */
   acquire(options?: AcquireOptions): Observable<Lease<T>>;
   /**
@@ -56,18 +76,38 @@ export interface Pool<T> extends AsyncDisposable {
    * promise, an Observable or an async iterable (a plain array is a value). The resource is given back before the
    * stream completes or errors, and on unsubscribe (see `onCancel`). The deadline covers getting the lease, not the
    * work. Errors as `acquire`, and whatever `project` fails with.
+   *
+   * @example
+   * orders$
+   *   .pipe(mergeMap(order => pool.use(connection => connection.query('INSERT …', [order]), { label: 'order' })))
+   *   .subscribe();
    */
   use<R>(project: Project<T, R>, options?: AcquireOptions): Observable<R>;
   /**
    * One request at once, for code that awaits: `await using lease = await pool.lease()`. The caller owns the lease
    * from the moment the promise resolves and must end it. Rejects with the errors of `acquire`.
+   *
+   * @example
+   * await using lease = await pool.lease({ timeoutMillis: 1_000 });
+   * await lease.resource.query('SELECT 1');
    */
   lease(options?: AcquireOptions): Promise<Lease<T>>;
-  /** Lends what is ready this instant, validated synchronously where that is due; else undefined, and nothing is published. */
+  /**
+   * Lends what is ready this instant, validated synchronously where that is due; else undefined, and nothing is
+   * published. The caller owns the lease and must end it.
+   *
+   * @example
+   * using lease = pool.tryAcquire();
+   * if (lease === undefined) console.log('busy');
+   * else lease.resource.send('ping');
+   */
   tryAcquire(): Lease<T> | undefined;
   /**
    * Brings the size up to `count` (default and limit: `max`). Resolves to the number made by this call; when some
    * creates fail it rejects, after all have settled, with a CreateError that says how many were made.
+   *
+   * @example
+   * await pool.prefill(5); // before the service says that it is ready
    */
   prefill(count?: number): Promise<number>;
   /** Looks at every idle resource now and destroys what is past its limits. Resolves, when they are gone, to their number. */
@@ -76,21 +116,40 @@ export interface Pool<T> extends AsyncDisposable {
    * Retires every resource of today: idle ones now, leased ones on return, those being created when they arrive.
    * Resolves when the last of them is gone. With a pace, the resources are replaced a few at a time, so that the pool
    * never has less than it had by more than that. Rejects with InvalidOptionsError.
+   *
+   * @example
+   * await pool.recycle({ maxUnavailable: 2, everyMillis: 1_000 }); // the password has changed
    */
   recycle(options?: RecycleOptions): Promise<void>;
-  /** Sets the sizes. Above the new `max`, idle resources are retired now, leased ones on return. Throws InvalidOptionsError. */
+  /**
+   * Sets the sizes. Above the new `max`, idle resources are retired now, leased ones on return. Throws
+   * InvalidOptionsError.
+   *
+   * @example
+   * pool.resize({ max: 20 });
+   */
   resize(sizes: { readonly min?: number | undefined; readonly max?: number | undefined }): void;
   /** Holds grants and creates. Deadlines run on, leases can come back. */
   pause(): void;
+  /** Ends a `pause`: those who wait are served, in order. */
   resume(): void;
   /** A snapshot of every resource, oldest first. */
   resources(): readonly ResourceInfo[];
-  /** Validates every idle resource and says how the pool is. Never rejects. */
+  /**
+   * Validates every idle resource and says how the pool is. Never rejects.
+   *
+   * @example
+   * const { status, reasons } = await pool.healthCheck();
+   * if (status === 'critical') console.error(reasons.join(', '));
+   */
   healthCheck(): Promise<PoolHealth>;
   /**
    * Ends the pool for good. New requests fail at once, waiting ones are rejected (or served), leases are awaited until
    * the drain limit and then taken back. When all is gone, `state$` and `stats$` complete and the promise resolves, or
    * rejects with one CloseError that holds every failure. A second call returns the same promise; `force` escalates.
+   *
+   * @example
+   * await pool.close({ drainTimeoutMillis: 10_000 }); // on SIGTERM
    */
   close(options?: CloseOptions): Promise<void>;
 }
@@ -99,6 +158,15 @@ export interface Pool<T> extends AsyncDisposable {
  * Makes a pool. Nothing is created before the scheduler's next turn, so that whoever subscribes to `stats$` in the
  * same tick sees the fill for `min`. Throws InvalidOptionsError that names the option and its value; then nothing was
  * created and no timer armed.
+ *
+ * @example
+ * const pool = createPool({
+ *   create: () => connect('db.example:5432'),
+ *   destroy: connection => connection.end(),
+ *   max: 10,
+ *   idleTimeoutMillis: 60_000,
+ * });
+ * pool.use(connection => connection.query('SELECT 1')).subscribe(rows => console.log(rows));
  */
 export function createPool<T>(options: PoolOptions<T>): Pool<T> {
   return new ResourcePool(resolveOptions(options));

@@ -5,10 +5,13 @@ export type ResourceStatus = 'idle' | 'leased' | 'validating' | 'resetting' | 'd
 export interface ResourceInfo {
   /** Given once, never again in this pool. */
   readonly id: number;
+  /** Where its slot is. */
   readonly state: ResourceStatus;
+  /** When its `create` gave it. */
   readonly createdAt: number;
   /** The last time that it was lent, returned or touched; its birth if it never was. */
   readonly lastUsedAt: number;
+  /** Since `createdAt`. */
   readonly ageMillis: number;
   /** 0 unless idle. */
   readonly idleMillis: number;

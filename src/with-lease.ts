@@ -28,6 +28,11 @@ const rules = { ...acquireRules, concurrency: countOrMore(1, false) };
  * its values are done.
  *
  * Throws InvalidOptionsError for bad options.
+ *
+ * @example
+ * orders$
+ *   .pipe(withLease(pool, (connection, order) => connection.query('INSERT …', [order]), { concurrency: 4 }))
+ *   .subscribe();
  */
 export function withLease<T, V, R>(
   pool: Pool<T>,
