@@ -4,6 +4,7 @@ import { isLoopback } from './access.js';
 import { dashboardHandler, type DashboardHandlerOptions } from './handler.js';
 import type { PoolSource } from './sources.js';
 
+/** Options of `dashboard`; those of `dashboardHandler` among them. */
 export interface DashboardOptions extends Omit<DashboardHandlerOptions, 'trusted' | 'path'> {
   /** 0 takes a free one. Default 0. */
   readonly port?: number | undefined;
@@ -15,6 +16,7 @@ export interface DashboardOptions extends Omit<DashboardHandlerOptions, 'trusted
 export interface Dashboard extends AsyncDisposable {
   /** To be opened in a browser; with the token, where there is one. */
   readonly url: string;
+  /** The one that it listens on. */
   readonly port: number;
   /** Browsers that look at the moment. */
   readonly viewers: number;

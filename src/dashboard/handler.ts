@@ -26,6 +26,7 @@ export interface DashboardHandlerOptions {
 
 /** For `createServer(handler)`, `app.use('/pools', handler)`, and whatever passes Node's request and response on. */
 export interface DashboardHandler extends Disposable {
+  /** Answers one request. What is not for the dashboard gets a 404. */
   (request: IncomingMessage, response: ServerResponse): void;
   /** Browsers that look at the moment. */
   readonly viewers: number;

@@ -4,11 +4,13 @@ import { PoolFeed } from './pool-feed.js';
 
 /** Something that knows pools by name and may come to know others: a registry. It is asked again and again. */
 export interface PoolDirectory {
+  /** The names of the pools that it has now. */
   list(): Iterable<string>;
   /** Undefined when it is not there any more. */
   find(name: string): Pool<unknown> | undefined;
 }
 
+/** What a dashboard shows: a pool, or all pools of a directory. */
 export type PoolSource = Pool<unknown> | PoolDirectory;
 
 /** The feeds of all pools that the sources have at the moment. */

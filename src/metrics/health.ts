@@ -18,19 +18,25 @@ export type HealthStatus =
   | 'paused'
   | 'ok';
 
+/** One thing that is the matter with a pool. */
 export interface HealthFinding {
+  /** What is the matter. */
   readonly status: Exclude<HealthStatus, 'ok'>;
   /** A plain sentence, with the figures of the moment. */
   readonly reason: string;
 }
 
+/** How a pool is at a moment. */
 export interface HealthReport {
+  /** The pool's name. */
   readonly pool: string;
   /** The pool's clock. */
   readonly at: number;
   /** The worst of the findings. */
   readonly status: HealthStatus;
+  /** The worst first; empty when all is well. */
   readonly findings: readonly HealthFinding[];
+  /** The counts that it was judged by. */
   readonly state: PoolState;
   /** What `create` failed with last, while it fails. It may name hosts and users: not for everybody's eyes. */
   readonly createError?: unknown;
@@ -46,6 +52,7 @@ export interface HealthThresholds {
   readonly leaks?: number | undefined;
 }
 
+/** Options of `health$`. */
 export interface HealthOptions extends HealthThresholds {
   /** Tells when a wait has lasted; the one of the pool. Default `asyncScheduler`. */
   readonly scheduler?: SchedulerLike | undefined;
@@ -96,6 +103,7 @@ export class HealthJudge {
     return this.#waitingSince === undefined ? undefined : this.#waitingSince + this.#saturatedAfter;
   }
 
+  /** To be given every event of the pool, in order. */
   add(event: PoolEvent): void {
     const { state } = event;
     this.#state = state;
@@ -119,6 +127,7 @@ export class HealthJudge {
     }
   }
 
+  /** The findings at a moment of the pool's clock, in milliseconds. */
   report(at: number): HealthReport {
     const findings = this.#findings(at);
     const report = {

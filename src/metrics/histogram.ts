@@ -19,10 +19,12 @@ export class Histogram {
   #sum = 0;
   #max = 0;
 
+  /** How many were added. */
   get count(): number {
     return this.#count;
   }
 
+  /** Of all that was added, in milliseconds. */
   get sum(): number {
     return this.#sum;
   }
@@ -32,6 +34,7 @@ export class Histogram {
     return this.#count === 0 ? 0 : this.#sum / this.#count;
   }
 
+  /** The longest, exactly; 0 when empty. */
   get max(): number {
     return this.#max;
   }
@@ -58,6 +61,7 @@ export class Histogram {
     return this.#max;
   }
 
+  /** Forgets all that was added. */
   clear(): void {
     if (this.#count === 0) return;
     this.#counts.fill(0, 0, this.#highest + 1);

@@ -12,6 +12,7 @@ export class Ring<V> {
     this.#limit = limit;
   }
 
+  /** The newest; where the ring is full the oldest goes. */
   add(value: V): void {
     this.#values[this.#next] = value;
     this.#next = this.#next + 1 === this.#limit ? 0 : this.#next + 1;
@@ -31,6 +32,7 @@ export class Ring<V> {
 export interface EventHistory<T = unknown> extends Disposable {
   /** Oldest first. A `timedOut` has its error's message in place of the error. */
   readonly events: readonly PoolEvent<T>[];
+  /** Ends the recording; what it has stays readable. */
   unsubscribe(): void;
 }
 

@@ -12,10 +12,13 @@ import { checkCount, checkMillis, checkShare } from './check.js';
 export interface Holder {
   /** Of the resource. */
   readonly id: number;
+  /** Of the request, as in events. */
   readonly requestId: number;
+  /** Of its `AcquireOptions`. */
   readonly label: string | undefined;
   /** The pool's clock. */
   readonly since: number;
+  /** From the request to the lease. */
   readonly waitedMillis: number;
   /** Where it was acquired, for a sampled or leaked lease: the frames of the caller, without those of rxpool and RxJS. */
   readonly stack: string | undefined;
@@ -23,7 +26,9 @@ export interface Holder {
 
 /** Somebody who waits for one. */
 export interface Waiter {
+  /** Of the request, as in events. */
   readonly requestId: number;
+  /** Of its `AcquireOptions`. */
   readonly label: string | undefined;
   /** The pool's clock. */
   readonly since: number;
@@ -46,10 +51,12 @@ export class HolderBook {
     this.#sampleStacks = sampleStacks;
   }
 
+  /** How many wait. */
   get waiting(): number {
     return this.#waiters.size;
   }
 
+  /** To be given every event of the pool, in order. */
   add(event: PoolEvent): void {
     switch (event.type) {
       case 'requested': {
@@ -109,6 +116,7 @@ export class HolderBook {
   }
 }
 
+/** Options of `longestHeld`. */
 export interface LongestHeldOptions {
   /** How many at most. Default 10. */
   readonly count?: number | undefined;
@@ -116,6 +124,7 @@ export interface LongestHeldOptions {
   readonly everyMillis?: number | undefined;
   /** The share of requests of which the caller's stack is kept. Default 0. */
   readonly sampleStacks?: number | undefined;
+  /** Tells when to ask again; the one of the pool. Default `asyncScheduler`. */
   readonly scheduler?: SchedulerLike | undefined;
 }
 

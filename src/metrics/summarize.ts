@@ -9,6 +9,7 @@ import type { PoolEvent } from '../index.js';
 import { checkMillis } from './check.js';
 import { SummaryWindow, type PoolSummary } from './summary-window.js';
 
+/** Options of `summarize`. */
 export interface SummarizeOptions {
   /** The length of a window. Default 1000. */
   readonly everyMillis?: number | undefined;

@@ -3,11 +3,17 @@ import { Histogram } from './histogram.js';
 
 /** One kind of duration within a window, in milliseconds; all 0 when `count` is. */
 export interface DurationSummary {
+  /** How many were measured. */
   readonly count: number;
+  /** The mean of them all. */
   readonly meanMillis: number;
+  /** Half of them took no longer; as near as `Histogram` tells. */
   readonly p50Millis: number;
+  /** 95 % of them took no longer. */
   readonly p95Millis: number;
+  /** 99 % of them took no longer. */
   readonly p99Millis: number;
+  /** The longest, exactly. */
   readonly maxMillis: number;
 }
 
@@ -17,14 +23,19 @@ export interface PoolSummary {
   readonly pool: string | undefined;
   /** The window's ends, in milliseconds of the scheduler. */
   readonly from: number;
+  /** The end of the window, exclusive: where the next one begins. */
   readonly to: number;
+  /** How many events of each type there were. */
   readonly counts: Readonly<Record<PoolEventType, number>>;
+  /** The same, by the length of the window. */
   readonly perSecond: Readonly<Record<PoolEventType, number>>;
   /** The share of `max` that was leased, weighted by time: 0 to 1; 0 for a pool without a finite `max`. */
   readonly utilisation: number;
   /** How many were leased, weighted by time. */
   readonly meanLeased: number;
+  /** The most that were leased at one time. */
   readonly peakLeased: number;
+  /** The most that waited at one time. */
   readonly peakWaiting: number;
   /** From request to lease, of the leases that began in the window. */
   readonly wait: DurationSummary;
@@ -98,6 +109,7 @@ export class SummaryWindow {
     this.#peakWaiting = state?.waiting ?? 0;
   }
 
+  /** To be given every event of the pool, in order. */
   add(event: PoolEvent): void {
     const { state } = event;
     this.#counts[event.type] += 1;

@@ -4,6 +4,7 @@ import { InvalidOptionsError, type Pool } from '../index.js';
 import { observePool } from './pool-metrics.js';
 import { traceRequests } from './pool-spans.js';
 
+/** Options of `instrumentPool`. */
 export interface InstrumentPoolOptions {
   /** Where the metrics go. Default: the global meter provider's meter `rxpool`. */
   readonly meter?: Meter | undefined;

@@ -16,6 +16,7 @@ export const names = {
   useTime: 'db.client.connection.use_time',
 } as const;
 
+/** The names of the attributes that every point has. */
 export const attributes = {
   poolName: 'db.client.connection.pool.name',
   state: 'db.client.connection.state',

@@ -4,6 +4,7 @@ import { InvalidOptionsError, PoolExistsError, type Pool } from '../index.js';
 import { namings, type Naming } from './naming.js';
 import { PoolMetrics } from './pool-metrics.js';
 
+/** Options of `registerPool`. */
 export interface RegisterPoolOptions {
   /** Where the metrics go. Default: prom-client's global registry. */
   readonly registry?: Registry | undefined;

@@ -1,5 +1,6 @@
 export {
   createRegistry,
+  type AnyPool,
   type NamedEvent,
   type NamedState,
   type PoolRegistry,

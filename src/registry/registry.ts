@@ -26,12 +26,15 @@ export type NamedEvent = PoolEvent & { readonly name: string };
 
 /** A state of a pool, with the name under which the registry has it. */
 export interface NamedState {
+  /** The name that the registry knows it by. */
   readonly name: string;
+  /** Its counts. */
   readonly state: PoolState;
 }
 
-// Pools of all kinds are together here; what each lends, only who asks for it by name knows.
-type AnyPool = Pool<any>; // eslint-disable-line @typescript-eslint/no-explicit-any
+/** A pool of whatever: pools of all kinds are together here; what each lends, only who asks for it by name knows. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type AnyPool = Pool<any>;
 
 /** The pools of a program by name: made by type, found, watched and closed together. A pool that has closed is forgotten. */
 export interface PoolRegistry extends AsyncDisposable {
@@ -62,6 +65,7 @@ export interface PoolRegistry extends AsyncDisposable {
   ): Made;
   /** Keeps a pool that was made elsewhere, by default under its own name. Throws as `create` does. */
   add<P extends AnyPool>(pool: P): P;
+  /** The same, under a name of your choice. */
   add<P extends AnyPool>(name: string, pool: P): P;
   /** Throws PoolNotFoundError. */
   get<P extends AnyPool = Pool<unknown>>(name: string): P;

@@ -4,11 +4,13 @@ import { asyncScheduler, type SchedulerLike } from 'rxjs';
 export interface ConformanceCheck {
   /** A sentence of behaviour. */
   readonly name: string;
+  /** Resolves where the promise is kept; rejects with a ConformanceError that says what went wrong. */
   run(): Promise<void>;
 }
 
 /** What a conformance check found. */
 export class ConformanceError extends Error {
+  /** The name of the class. */
   override readonly name = 'ConformanceError';
 }
 

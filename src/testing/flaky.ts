@@ -34,25 +34,37 @@ export interface FlakyOptions {
   readonly seed: number;
   /** The clock of `millis`. Default `asyncScheduler`, which is virtual inside `TestScheduler.run`. */
   readonly scheduler?: SchedulerLike | undefined;
+  /** What goes wrong with `create`. */
   readonly create?: FlakyProfile | undefined;
+  /** What goes wrong with `validate`. */
   readonly validate?: FlakyProfile | undefined;
+  /** What goes wrong with `reset`. */
   readonly reset?: FlakyProfile | undefined;
+  /** What goes wrong with `destroy`. */
   readonly destroy?: FlakyProfile | undefined;
 }
 
 /** The hooks beneath a flaky profile. */
 export interface SteadyHooks<T> {
+  /** Called where a flaky `create` does not fail. */
   readonly create: (context: CreateContext) => Hook<T>;
+  /** Called where a flaky `validate` neither fails nor says no by itself. */
   readonly validate?: ((resource: T) => Hook<boolean | void>) | undefined;
+  /** Called where a flaky `reset` does not fail. */
   readonly reset?: ((resource: T) => Hook<unknown>) | undefined;
+  /** Called in any case: what lives is ended. */
   readonly destroy?: ((resource: T, reason: DestroyReason) => Hook<unknown>) | undefined;
 }
 
 /** Hooks that misbehave: spread them into the options of a pool. `Given` is what they are called with. */
 export interface FlakyHooks<T, Given = T> {
+  /** As `PoolOptions.create`. */
   create(context: CreateContext): Hook<T>;
+  /** As `PoolOptions.validate`; there when a hook beneath or a profile is. */
   validate?(resource: Given): Hook<boolean | void>;
+  /** As `PoolOptions.reset`; there when a hook beneath or a profile is. */
   reset?(resource: Given): Hook<unknown>;
+  /** As `PoolOptions.destroy`; there when a hook beneath or a profile is. */
   destroy?(resource: Given, reason: DestroyReason): Hook<unknown>;
 }
 
@@ -73,6 +85,7 @@ type Fate = 'ok' | 'fail' | 'never' | 'invalid';
  * const pool = createPool({ ...hooks, max: 10 });
  */
 export function flaky(options: FlakyOptions): FlakyHooks<number, unknown>;
+/** The same over hooks of your own. */
 export function flaky<T>(options: FlakyOptions, hooks: SteadyHooks<T>): FlakyHooks<T>;
 export function flaky<T>(options: FlakyOptions, hooks?: SteadyHooks<T>): FlakyHooks<T | number> {
   const { validate, reset, destroy } = hooks ?? {};

@@ -3,7 +3,9 @@ import type { Lifecycle, PoolEvent, PoolState, ResourceStatus } from '../index.j
 
 /** The sizes that a pool has before its first event. They are those of its options: `min` 0 and `max` 10 by default. */
 export interface FoldStart {
+  /** The `min` of the pool. Default 0. */
   readonly min?: number | undefined;
+  /** The `max` of the pool. Default 10. */
   readonly max?: number | undefined;
 }
 

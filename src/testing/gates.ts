@@ -25,6 +25,7 @@ export interface GatesOptions<T> {
 
 /** One call of a hook. */
 export interface GateCall<R> {
+  /** Which hook was called. */
   readonly hook: HookName;
   /** What the hook was called with: a context for `create`, else the resource, and for `destroy` the reason. */
   readonly given: readonly unknown[];
@@ -63,9 +64,13 @@ export interface Gates<T> {
     reset(resource: unknown): Hook<unknown>;
     destroy(resource: unknown, reason: DestroyReason): Hook<unknown>;
   };
+  /** The calls of `create`. */
   readonly create: Gate<T>;
+  /** The calls of `validate`; `ok()` says that the resource is good. */
   readonly validate: Gate<boolean>;
+  /** The calls of `reset`. */
   readonly reset: Gate<unknown>;
+  /** The calls of `destroy`. */
   readonly destroy: Gate<unknown>;
   /** Calls that wait, of all four. */
   readonly waiting: number;
@@ -86,6 +91,7 @@ export interface Gates<T> {
  * gate.create.error();         // … and the first one fails
  */
 export function gates(options?: GatesOptions<number>): Gates<number>;
+/** The same for resources of your own. */
 export function gates<T>(
   options: GatesOptions<T> & { readonly create: (call: number) => T },
 ): Gates<T>;

@@ -55,7 +55,9 @@ export type InvariantRule =
 
 /** One broken rule, in words. */
 export interface InvariantViolation {
+  /** Which rule is broken. */
   readonly rule: InvariantRule;
+  /** How, in a sentence. */
   readonly message: string;
 }
 
@@ -64,8 +66,11 @@ export interface InvariantViolation {
  * pool's own objects. `violations` says which, `events` are the last ones up to that moment.
  */
 export class InvariantError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'InvariantError';
+  /** Everything that is wrong, in the order in which it was found. */
   readonly violations: readonly InvariantViolation[];
+  /** The last events before it was found, oldest first. */
   readonly events: readonly PoolEvent[];
 
   constructor(

@@ -14,6 +14,7 @@ import {
  * rxjs-marbles.
  */
 export interface MarbleTest {
+  /** As `cold` of a `TestScheduler`. */
   cold<V>(marbles: string, values?: { [marble: string]: V }, error?: unknown): Observable<V>;
 }
 
@@ -38,9 +39,13 @@ export interface MarbleDiagrams<T = string> {
 
 /** Hooks made of diagrams: spread them into the options of a pool. */
 export interface MarbleHooks<T> {
+  /** As `PoolOptions.create`. */
   create(): Observable<T>;
+  /** As `PoolOptions.validate`; there when it has a diagram. */
   validate?(resource: T): Observable<boolean>;
+  /** As `PoolOptions.reset`; there when it has a diagram. */
   reset?(resource: T): Observable<unknown>;
+  /** As `PoolOptions.destroy`; there when it has a diagram. */
   destroy?(resource: T, reason: DestroyReason): Observable<unknown>;
 }
 

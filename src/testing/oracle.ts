@@ -5,6 +5,7 @@ import { followHook } from './follow-hook.js';
 export interface OracleResource {
   /** Counts from 1, in the order of birth. */
   readonly id: number;
+  /** False once its `destroy` was called. */
   readonly alive: boolean;
   /** Stands for any use of a resource. Throws an OracleError, and tells the oracle, once the resource is destroyed. */
   touch(): void;
@@ -14,8 +15,11 @@ export interface OracleResource {
 export interface OracleHooks {
   /** When and whether a create succeeds; the value is not used. */
   readonly create?: ((context: CreateContext) => Hook<unknown>) | undefined;
+  /** What a check comes to, and when. Default: yes, at once. */
   readonly validate?: ((resource: OracleResource) => Hook<boolean | void>) | undefined;
+  /** What a reset comes to, and when. Default: done, at once. */
   readonly reset?: ((resource: OracleResource) => Hook<unknown>) | undefined;
+  /** What an end comes to, and when. Default: done, at once. */
   readonly destroy?:
     | ((resource: OracleResource, reason: DestroyReason) => Hook<unknown>)
     | undefined;
@@ -49,6 +53,7 @@ export interface Oracle {
     reset(resource: OracleResource): Hook<unknown>;
     destroy(resource: OracleResource, reason: DestroyReason): Hook<unknown>;
   }>;
+  /** What it holds the pool to; to be set with `resize`. */
   max: number;
   /** All that should not have happened, in words and in order. */
   readonly violations: readonly string[];
@@ -58,7 +63,9 @@ export interface Oracle {
   readonly alive: number;
   /** Creates that have not ended. */
   readonly pending: number;
+  /** Resources that it made so far. */
   readonly created: number;
+  /** Resources whose `destroy` has settled. */
   readonly destroyed: number;
   /**
    * A borrower starts to work with its resource, and says so until `end()`. Throws an OracleError if the resource is
@@ -71,6 +78,7 @@ export interface Oracle {
 
 /** Something was done with a resource that must not be. The oracle that threw it has it among its `violations` too. */
 export class OracleError extends Error {
+  /** The name of the class. */
   override readonly name = 'OracleError';
 }
 
