@@ -53,10 +53,10 @@ export interface BulkWriteResult {
 /** What `execute` runs, by name, on a collection of documents `D`. */
 export interface Operations<D> {
   find(filter?: MongodbFilter<D>, options?: OperationOptions): DocumentStream<StoredDocument<D>>;
-  aggregate<R = MongodbDocument>(
+  aggregate(
     pipeline: readonly MongodbDocument[],
     options?: OperationOptions,
-  ): DocumentStream<R>;
+  ): DocumentStream<MongodbDocument>;
   findOne(
     filter?: MongodbFilter<D>,
     options?: OperationOptions,
@@ -100,11 +100,11 @@ export interface Operations<D> {
   ): Observable<BulkWriteResult>;
   countDocuments(filter?: MongodbFilter<D>, options?: OperationOptions): Observable<number>;
   estimatedDocumentCount(options?: OperationOptions): Observable<number>;
-  distinct<Field extends string>(
-    field: Field,
+  distinct(
+    field: string & keyof D,
     filter?: MongodbFilter<D>,
     options?: OperationOptions,
-  ): Observable<(Field extends keyof D ? D[Field] : unknown)[]>;
+  ): Observable<unknown[]>;
 }
 
 /** Those that give a cursor. */
