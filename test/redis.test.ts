@@ -216,6 +216,22 @@ describe.each([nodeRedis, ioredis])('a pool of Redis connections, of $name', dri
     });
   });
 
+  it('fails for a factory that gives one client twice, and leaves whose it is alone', async () => {
+    const shared = driver.newClient(server.url);
+    const pool = fixture.open({ client: () => shared });
+    const lease = await pool.lease();
+    await expect(pool.lease()).rejects.toMatchObject({
+      cause: expect.objectContaining({ message: expect.stringContaining('twice') }),
+    });
+    expect(await driver.send(lease.resource, 'PING')).toBe('PONG');
+    await lease.release();
+  });
+
+  it('fails for a factory that gives no client', async () => {
+    const pool = fixture.open({ client: () => undefined as never });
+    await expect(pool.lease()).rejects.toMatchObject({ cause: expect.any(TypeError) });
+  });
+
   it('gives up a server that accepts and says nothing, and leaves no socket behind', async () => {
     await using proxy = await startTcpProxy({ target: { host: '127.0.0.1', port: server.port } });
     proxy.blackHole(true);

@@ -10,7 +10,6 @@ export type RedisCommand = readonly [name: string, ...words: RedisWord[]];
 export interface NodeRedisClient {
   readonly isOpen: boolean;
   readonly isReady: boolean;
-  readonly isPubSubActive: boolean;
   connect(): Promise<unknown>;
   sendCommand(words: readonly string[]): Promise<unknown>;
   select(database: number): Promise<unknown>;

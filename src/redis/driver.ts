@@ -1,10 +1,16 @@
 import type { RedisCommand } from './client.js';
 
-/** What is listened to: channels, patterns of channels, or channels of a cluster's shard. */
+/**
+ * What is listened to: channels by their names (SUBSCRIBE), channels that match a pattern (PSUBSCRIBE), or channels of
+ * a cluster's shard (SSUBSCRIBE, Redis 7).
+ */
 export type SubscriptionKind = 'channel' | 'pattern' | 'shard';
 
-export interface ChannelMessage {
+/** What PUBLISH sent, as text. */
+export interface RedisMessage {
+  /** The channel that it was sent to. */
   readonly channel: string;
+  /** What was sent. */
   readonly message: string;
   /** What the channel was matched by; undefined where it was listened to by its name. */
   readonly pattern: string | undefined;
@@ -22,7 +28,7 @@ export interface Driver {
   subscribe(
     kind: SubscriptionKind,
     names: readonly string[],
-    onMessage: (message: ChannelMessage) => void,
+    onMessage: (message: RedisMessage) => void,
   ): Promise<unknown>;
   /** Takes leave of the server; resolves once that counts the connection no more. */
   leave(): Promise<unknown>;

@@ -7,7 +7,8 @@ export type {
 } from './client.js';
 export { command, pipeline } from './command.js';
 export { redisPool, type RedisPoolOptions } from './redis-pool.js';
-export { subscribe, type RedisMessage, type SubscribeOptions } from './subscribe.js';
+export type { RedisMessage, SubscriptionKind } from './driver.js';
+export { subscribe, type SubscribeOptions } from './subscribe.js';
 export {
   isConflict,
   transaction,

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { IoredisClient, RedisCommand } from './client.js';
-import type { ChannelMessage, Driver, OnBroken, SubscriptionKind } from './driver.js';
+import type { RedisMessage, Driver, OnBroken, SubscriptionKind } from './driver.js';
 
 /** What ioredis has beyond IoredisClient; what is missing costs comfort, never safety. */
 interface Ioredis extends IoredisClient {
@@ -102,7 +102,7 @@ export class IoredisDriver implements Driver {
   async subscribe(
     kind: SubscriptionKind,
     names: readonly string[],
-    onMessage: (message: ChannelMessage) => void,
+    onMessage: (message: RedisMessage) => void,
   ): Promise<void> {
     const client = this.#client;
     if (kind === 'pattern') {

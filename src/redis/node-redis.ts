@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { NodeRedisClient, RedisCommand, RedisWord } from './client.js';
-import type { ChannelMessage, Driver, OnBroken, SubscriptionKind } from './driver.js';
+import type { RedisMessage, Driver, OnBroken, SubscriptionKind } from './driver.js';
 
 type Listener = (message: string, channel: string) => void;
 
@@ -55,7 +55,7 @@ export class NodeRedisDriver implements Driver {
   async subscribe(
     kind: SubscriptionKind,
     names: readonly string[],
-    onMessage: (message: ChannelMessage) => void,
+    onMessage: (message: RedisMessage) => void,
   ): Promise<void> {
     const client = this.#client;
     const listener = (message: string, channel: string): void => {

@@ -42,7 +42,8 @@ export interface RedisPoolOptions<C extends RedisClient = RedisClient>
  *
  * @example
  * const pool = redisPool({ client: () => createClient({ url: 'redis://127.0.0.1' }), max: 10 });
- * const pool = redisPool({ client: () => new Redis('redis://127.0.0.1', { lazyConnect: true }) });
+ * const viaIoredis = redisPool({ client: () => new Redis({ lazyConnect: true }), max: 10 });
+ * const greeting = await firstValueFrom(pool.use(client => client.get('greeting')));
  */
 export function redisPool<C extends RedisClient>(options: RedisPoolOptions<C>): Pool<C> {
   checkOptions(options);
@@ -56,6 +57,9 @@ export function redisPool<C extends RedisClient>(options: RedisPoolOptions<C>): 
     resetTimeoutMillis: poolOptions.resetTimeoutMillis ?? 1_000,
     create: async ({ signal }) => {
       const client = newClient();
+      if (typeof client !== 'object' || client === null) {
+        throw new TypeError('The factory of clients gave none');
+      }
       await Session.of(client).connect(signal);
       return client;
     },

@@ -2,7 +2,7 @@ import { AsyncSubject, firstValueFrom, from, race, timer, type Observable } from
 import type { SchedulerLike } from 'rxjs';
 import type { DestroyReason } from '../index.js';
 import { isIoredis, type RedisClient, type RedisCommand } from './client.js';
-import type { ChannelMessage, Driver, SubscriptionKind } from './driver.js';
+import type { RedisMessage, Driver, SubscriptionKind } from './driver.js';
 import { IoredisDriver } from './ioredis.js';
 import { Listeners } from './listeners.js';
 import { NodeRedisDriver } from './node-redis.js';
@@ -29,6 +29,7 @@ export class Session {
   #listeners: Listeners | undefined = undefined;
   #failure: { readonly error: unknown } | undefined = undefined;
   #isUnchanged = false;
+  #hasOwner = false;
 
   private constructor(client: RedisClient) {
     this.#client = client;
@@ -52,6 +53,10 @@ export class Session {
 
   /** Connects; aborting cuts the socket at once, whatever it waits for. */
   async connect(signal: AbortSignal): Promise<void> {
+    if (this.#hasOwner) {
+      throw new Error('The factory gave the same client twice: each call has to make a new one');
+    }
+    this.#hasOwner = true;
     let onAbort = (): void => undefined;
     const aborted = new Promise<never>((_, reject) => {
       onAbort = () => {
@@ -102,7 +107,7 @@ export class Session {
   subscribe(
     kind: SubscriptionKind,
     names: readonly string[],
-    onMessage: (message: ChannelMessage) => void,
+    onMessage: (message: RedisMessage) => void,
   ): Promise<unknown> {
     return this.#driver.subscribe(kind, names, onMessage);
   }

@@ -27,12 +27,9 @@ import {
   type PoolState,
 } from '../index.js';
 import type { RedisClient } from './client.js';
-import type { ChannelMessage, SubscriptionKind } from './driver.js';
+import type { RedisMessage, SubscriptionKind } from './driver.js';
 import { redisPool } from './redis-pool.js';
 import { Session } from './session.js';
-
-/** What PUBLISH sent. */
-export type RedisMessage = ChannelMessage;
 
 /** Options of `subscribe`. Durations are milliseconds. */
 export interface SubscribeOptions {

@@ -86,7 +86,14 @@ export function transaction<C extends RedisClient, Replies extends readonly unkn
   }, acquireOptions);
 }
 
-/** Whether a transaction failed over somebody else's change: run again, it may well succeed. */
+/**
+ * Whether a transaction failed over somebody else's change: run again, it may well succeed.
+ *
+ * @example
+ * transaction(pool, project, { watch: 'stock' }).pipe(
+ *   retry({ count: 3, delay: error => (isConflict(error) ? timer(10) : throwError(() => error)) }),
+ * );
+ */
 export function isConflict(error: unknown): boolean {
   return error instanceof TransactionConflictError;
 }
