@@ -87,8 +87,13 @@ beforeAll(() => {
   for (const { file, code } of blocks) writeFileSync(file, code);
   const tsconfig = {
     extends: '../../tsconfig.json',
-    // Like most users': with the browser's types beside Node's, and packages taken as they are.
-    compilerOptions: { lib: ['es2023', 'esnext.disposable', 'dom'], skipLibCheck: true },
+    // Like most users': with the browser's types beside Node's, packages taken as they are, and Nest's decorators.
+    compilerOptions: {
+      lib: ['es2023', 'esnext.disposable', 'dom'],
+      skipLibCheck: true,
+      erasableSyntaxOnly: false,
+      experimentalDecorators: true,
+    },
     include: ['*.ts'],
   };
   writeFileSync(join(workplace, 'tsconfig.json'), JSON.stringify(tsconfig));

@@ -14,6 +14,8 @@ const guide = [
       { text: 'Traps', link: '/traps' },
       { text: 'Recipes', link: '/recipes' },
       { text: 'Testing', link: '/testing' },
+      { text: 'NestJS', link: '/nestjs' },
+      { text: 'Many on one resource', link: '/multiplexing' },
     ],
   },
   {
