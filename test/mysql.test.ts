@@ -314,7 +314,9 @@ await describeOnServer('mysqlPool', startMariadb, server => {
       const pool = mysql.open({ max: 3 });
       const errors: unknown[] = [];
       for (let count = 0; count < 3; count += 1) {
-        query(pool, 'SELECT SLEEP(60)').subscribe({ error: error => errors.push(error) });
+        query(pool, 'SELECT SLEEP(60)').subscribe({
+          error: (error: unknown) => errors.push(error),
+        });
       }
       await mysql.untilThreads(threads => threads.filter(sleeps).length === 3);
       await pool.close({ force: true });
@@ -389,7 +391,7 @@ await describeOnServer('mysqlPool', startMariadb, server => {
         ),
       ).rejects.toBe(failure);
       const iterate = async () => {
-        for await (const _ of stream(pool, 'SELECT nothing'));
+        for await (const row of stream(pool, 'SELECT nothing')) expect(row).toBeUndefined();
       };
       await expect(iterate()).rejects.toMatchObject({ code: 'ER_BAD_FIELD_ERROR' });
       expect(() => stream(pool, numbers, [], { readAhead: 0 })).toThrow(InvalidOptionsError);

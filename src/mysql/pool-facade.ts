@@ -96,7 +96,8 @@ export class MysqlPool<C extends MysqlConnection> extends EventEmitter {
 
   async #borrow(): Promise<Loan<C>> {
     const asked = this.#pool.lease(this.#acquireOptions);
-    if (this.#pool.state.waiting > 0) this.emit('enqueue');
+    const { waiting, creating, validating } = this.#pool.state;
+    if (waiting > creating + validating) this.emit('enqueue');
     const lease = await asked;
     const connection = lease.resource;
     const core = coreOf(connection);
