@@ -21,11 +21,14 @@ export class Crowd {
   succeeded = 0;
   failed = 0;
   hung = 0;
+  /** Everybody has failed for so long that nobody will succeed any more. */
+  isStuck = false;
   /** How often each error was met. */
   readonly errors = new Map<string, number>();
   readonly #trial: OpenTrial;
   readonly #options: CrowdOptions;
   #started = 0;
+  #succeededAt = performance.now();
 
   constructor(trial: OpenTrial, options: CrowdOptions) {
     this.#trial = trial;
@@ -39,10 +42,11 @@ export class Crowd {
   async #goOn(): Promise<void> {
     const { borrows, signal } = this.#options;
     // After a hang there is a verdict already, and the next one would only take as long again.
-    while (this.#started < borrows && this.hung === 0 && !signal.aborted) {
+    while (this.#started < borrows && this.hung === 0 && !this.isStuck && !signal.aborted) {
       this.#started += 1;
       if (!(await this.#borrow())) {
         this.#started -= 1;
+        this.isStuck ||= performance.now() - this.#succeededAt > this.#options.patienceMillis;
         await sleep(retryMillis);
       }
     }
@@ -59,6 +63,7 @@ export class Crowd {
     try {
       await lastValueFrom(borrow$, { defaultValue: undefined });
       this.succeeded += 1;
+      this.#succeededAt = performance.now();
       return true;
     } catch (error) {
       if (error instanceof HangError) this.hung += 1;

@@ -11,7 +11,11 @@ export interface RunOptions {
   readonly borrows: number;
   /** Aborting ends the run early, with a verdict on what there was. */
   readonly signal: AbortSignal;
-  readonly onProgress: (progress: Progress) => void;
+  readonly onProgress?: (progress: Progress) => void;
+  /** A borrowing, or a close, that takes longer hangs: on a busy machine everything takes longer. Default 60,000. */
+  readonly patienceMillis?: number;
+  /** How long the server may take to notice that a connection was closed. Default 10,000. */
+  readonly settleMillis?: number;
 }
 
 export interface Progress {
@@ -34,10 +38,6 @@ export interface KillReport extends Progress {
   readonly violations: readonly string[];
 }
 
-/** On a busy machine everything takes longer; what hangs takes for ever. */
-const patienceMillis = 60_000;
-/** How long the server may take to notice that a connection was closed. */
-const settleMillis = 10_000;
 const drainTimeoutMillis = 10_000;
 /** Kills in a whole run, about. */
 const killsWanted = 50;
@@ -58,7 +58,7 @@ export async function runTrial(trial: KillTrial, options: RunOptions): Promise<K
 }
 
 async function observe(name: string, open: OpenTrial, options: RunOptions): Promise<KillReport> {
-  const { borrows, signal, onProgress } = options;
+  const { borrows, signal, onProgress, patienceMillis = 60_000, settleMillis = 10_000 } = options;
   const { pool } = open;
   const { max } = pool.state;
   const violations: string[] = [];
@@ -77,7 +77,7 @@ async function observe(name: string, open: OpenTrial, options: RunOptions): Prom
     signal,
     onEnd: () => {
       if (!signal.aborted) killer.look(crowd.succeeded);
-      onProgress(progress());
+      onProgress?.(progress());
     },
   });
   const census = new Census(open);
@@ -88,7 +88,8 @@ async function observe(name: string, open: OpenTrial, options: RunOptions): Prom
   const tookMillis = performance.now() - startedAt;
 
   if (crowd.hung > 0) violations.push(`${crowd.hung} borrowings hang`);
-  const quiet = await settles(async () => {
+  if (crowd.isStuck) violations.push(`nobody succeeds: ${[...crowd.errors.keys()].join(', ')}`);
+  const quiet = await settles(settleMillis, async () => {
     assertInvariants(pool, { leased: 0, waiting: 0 });
     const { idle, size, creating } = pool.state;
     const counted = await open.serverCount();
@@ -99,11 +100,11 @@ async function observe(name: string, open: OpenTrial, options: RunOptions): Prom
   const { created, destroyed } = pool.stats;
   if (killer.kills > 0 && destroyed === 0) violations.push('no kill ended a resource of the pool');
 
-  await close(pool, violations);
+  await close(pool, patienceMillis, violations);
   await census.end();
   if (census.answers === 0) violations.push('the server never said how many it counts');
   if (census.most > max) violations.push(`the server counted ${census.most}, above max (${max})`);
-  const empty = await settles(async () => {
+  const empty = await settles(settleMillis, async () => {
     const counted = await open.serverCount();
     if (counted !== 0) throw new Error(`the server still counts ${counted}`);
   });
@@ -202,7 +203,11 @@ class Killer {
   }
 }
 
-async function close(pool: Pool<unknown>, violations: string[]): Promise<void> {
+async function close(
+  pool: Pool<unknown>,
+  patienceMillis: number,
+  violations: string[],
+): Promise<void> {
   const late = new AbortController();
   const limit = sleep(patienceMillis, 'late', { signal: late.signal }).catch(() => 'late');
   const closing = pool.close({ drainTimeoutMillis }).then(
@@ -215,8 +220,11 @@ async function close(pool: Pool<unknown>, violations: string[]): Promise<void> {
 }
 
 /** Tries until it does not throw any more; past the deadline it gives the last error's message. */
-async function settles(check: () => Promise<void>): Promise<string | undefined> {
-  const deadline = performance.now() + settleMillis;
+async function settles(
+  withinMillis: number,
+  check: () => Promise<void>,
+): Promise<string | undefined> {
+  const deadline = performance.now() + withinMillis;
   for (;;) {
     try {
       await check();
