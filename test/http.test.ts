@@ -26,7 +26,9 @@ import {
 } from '../src/http/index.js';
 import type { Pool, PoolEvent, PoolState } from '../src/index.js';
 import { assertInvariants } from '../src/testing/index.js';
+import { makeCertificate, type Certificate } from './services/certificate.js';
 import { startHttpServer, type HttpServer } from './services/http-server.js';
+import { MissingServerError } from './services/missing-server.js';
 
 vi.setConfig({ testTimeout: 10_000 });
 
@@ -56,6 +58,15 @@ const atRest = (pool: Pool<undici.Client>) =>
 
 const text = (pool: Pool<undici.Client>, path: string) =>
   lastValueFrom(request(pool, { path }).pipe(mergeMap(response => response.text())));
+
+function certificateOr(skip: (reason: string) => never): Certificate {
+  try {
+    return makeCertificate();
+  } catch (error) {
+    if (!(error instanceof MissingServerError) || process.env['CI'] !== undefined) throw error;
+    return skip(error.message);
+  }
+}
 
 async function untilServerCounts(wanted: number): Promise<void> {
   await vi.waitUntil(async () => (await server.connections()) === wanted);
@@ -404,6 +415,26 @@ describe('connections', () => {
     expect(server.accepted).toBe(2);
   });
 
+  it('are asked by a check that asks, where the user gives one', async () => {
+    const asked = vi.fn();
+    routes['/health'] = (_, response) => {
+      asked();
+      response.end('fine');
+    };
+    const pool = httpPool({
+      origin: server.origin,
+      max: 1,
+      validate: client =>
+        client.request({ path: '/health', method: 'GET' }).then(({ body }) => body.dump().then()),
+    });
+    for (let turn = 0; turn < 3; turn += 1) {
+      await lastValueFrom(request(pool, { path: '/hello' }).pipe(mergeMap(each => each.text())));
+    }
+    expect(asked).toHaveBeenCalledTimes(2);
+    expect(pool.stats).toMatchObject({ created: 1, validateFailed: 0 });
+    await pool.close();
+  });
+
   it('are not used any more when the server spoke unasked', async () => {
     const talkative = createTcpServer(socket => {
       socket.on('error', () => undefined);
@@ -476,6 +507,30 @@ describe('connecting', () => {
     await pool.close();
     await waiting;
     expect(destroyed).toHaveBeenCalledTimes(2);
+  });
+
+  it('speaks TLS with the options of undici, and refuses a certificate that nobody vouches for', async ({
+    skip,
+  }) => {
+    const certificate = certificateOr(skip);
+    await using secure = await startHttpServer((_, response) => response.end('safe'), certificate);
+    const trusting = open({
+      origin: secure.origin,
+      max: 2,
+      options: { connect: { ca: certificate.cert } },
+    });
+    expect(await text(trusting, '/')).toBe('safe');
+    await trusting.prefill();
+    await vi.waitUntil(async () => (await secure.connections()) === 2);
+    secure.endAll();
+    await until(trusting, ({ size }) => size === 0);
+    const wary = open({ origin: secure.origin });
+    await expect(text(wary, '/')).rejects.toMatchObject({
+      code: 'CREATE_FAILED',
+      cause: expect.objectContaining({ code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }),
+    });
+    await trusting.close();
+    await vi.waitUntil(async () => (await secure.connections()) === 0);
   });
 
   it('loads the driver by itself when none is given', async () => {

@@ -26,17 +26,18 @@ export interface RawResponse {
   readonly body: RawBody;
 }
 
-type DisconnectListener = (origin: URL, targets: readonly unknown[], error: Error) => void;
-
 /**
  * What this adapter needs of a client: the `Client` of undici has it all. Structural, so that the types of undici are
  * needed by nobody; passing the module to `httpPool` gives leases of the driver's own type.
  */
 export interface HttpClient {
-  request(options: never): Promise<RawResponse>;
+  request(options: { path: string; method: string }): Promise<RawResponse>;
   destroy(error?: Error | null): Promise<void>;
   on(event: 'drain', listener: () => void): unknown;
-  on(event: 'disconnect' | 'connectionError', listener: DisconnectListener): unknown;
+  on(
+    event: 'disconnect' | 'connectionError',
+    listener: (origin: URL, targets: readonly unknown[], error: Error) => void,
+  ): unknown;
   off(event: 'drain', listener: () => void): unknown;
   /** Not in every version. */
   readonly stats?: { readonly running: number; readonly size: number };

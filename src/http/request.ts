@@ -106,7 +106,7 @@ function exchange(owner: string, client: HttpClient, asked: HttpRequest): Observ
       else void drop();
     });
     client
-      .request(messageOf(asked, aborting.signal) as never)
+      .request(messageOf(asked, aborting.signal))
       .then(arrived)
       .catch((error: unknown) => {
         subscriber.error(error);
@@ -114,16 +114,13 @@ function exchange(owner: string, client: HttpClient, asked: HttpRequest): Observ
   });
 }
 
-function messageOf(asked: HttpRequest, signal: AbortSignal): object {
+function messageOf(asked: HttpRequest, signal: AbortSignal): { path: string; method: string } {
   const { json } = asked;
   const ours = { json: undefined, errorOnStatus: undefined };
   const message = { ...asked, ...ours, method: asked.method ?? 'GET', signal };
   if (json === undefined) return message;
-  return {
-    ...message,
-    headers: { 'content-type': 'application/json', ...asked.headers },
-    body: JSON.stringify(json),
-  };
+  const headers = { 'content-type': 'application/json', ...asked.headers };
+  return Object.assign(message, { headers, body: JSON.stringify(json) });
 }
 
 /** Never rejects: who is not interested in the body is not in its failure. */

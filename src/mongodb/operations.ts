@@ -17,11 +17,13 @@ export interface OperationOptions {
   readonly [option: string]: unknown;
 }
 
+/** What `insertOne` gives. */
 export interface InsertOneResult {
   readonly acknowledged: boolean;
   readonly insertedId: unknown;
 }
 
+/** What `insertMany` gives. */
 export interface InsertManyResult {
   readonly acknowledged: boolean;
   readonly insertedCount: number;
@@ -29,6 +31,7 @@ export interface InsertManyResult {
   readonly insertedIds: Readonly<Record<number, unknown>>;
 }
 
+/** What `updateOne`, `updateMany` and `replaceOne` give. */
 export interface UpdateResult {
   readonly acknowledged: boolean;
   readonly matchedCount: number;
@@ -37,11 +40,13 @@ export interface UpdateResult {
   readonly upsertedId: unknown;
 }
 
+/** What `deleteOne` and `deleteMany` give. */
 export interface DeleteResult {
   readonly acknowledged: boolean;
   readonly deletedCount: number;
 }
 
+/** What `bulkWrite` gives. */
 export interface BulkWriteResult {
   readonly insertedCount: number;
   readonly matchedCount: number;

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import type { Certificate } from './certificate.js';
 
 export interface HttpServer extends AsyncDisposable {
   readonly origin: string;
@@ -18,12 +20,16 @@ export interface HttpServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** A real server of Node on a free port of 127.0.0.1. */
-export async function startHttpServer(handle: RequestListener): Promise<HttpServer> {
-  const server = createServer(handle);
+/** A real server of Node on a free port of 127.0.0.1; with a certificate it speaks TLS. */
+export async function startHttpServer(
+  handle: RequestListener,
+  certificate?: Certificate,
+): Promise<HttpServer> {
+  const server =
+    certificate === undefined ? createServer(handle) : createSecureServer(certificate, handle);
   const sockets = new Set<Socket>();
   let accepted = 0;
-  server.on('connection', socket => {
+  server.on('connection', (socket: Socket) => {
     accepted += 1;
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
@@ -42,7 +48,7 @@ export async function startHttpServer(handle: RequestListener): Promise<HttpServ
   const stop = () => (stopping ??= close());
 
   return {
-    origin: `http://127.0.0.1:${port}`,
+    origin: `${certificate === undefined ? 'http' : 'https'}://127.0.0.1:${port}`,
     port,
     server,
     connections: () =>
