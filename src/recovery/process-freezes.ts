@@ -1,5 +1,5 @@
 import { asyncScheduler, Observable, type SchedulerLike, type Subscription } from 'rxjs';
-import { checkOptions, duration, scheduler } from './rules.js';
+import { checkOptions, duration, scheduler, type Rule } from './rules.js';
 import { later } from './timer.js';
 
 /** Options of {@link processFreezes}. Durations are whole milliseconds. */
@@ -20,7 +20,11 @@ export interface ProcessFreeze {
   readonly gapMillis: number;
 }
 
-export const freezeRules = { everyMillis: duration, toleranceMillis: duration, scheduler };
+export const freezeRules: Readonly<Record<keyof ProcessFreezeOptions, Rule>> = {
+  everyMillis: duration,
+  toleranceMillis: duration,
+  scheduler,
+};
 
 /**
  * The gaps in the clock of this process: a suspended laptop, a paused container, a frozen function, a debugger, an
