@@ -89,6 +89,10 @@ export interface KeyedPool<K, T> extends AsyncDisposable {
  * each time: give the cap some room above the number of keys that are busy at once.
  *
  * Throws InvalidOptionsError; so do requests, for what `toOptions` gives.
+ *
+ * @example
+ * const tenants = createKeyedPool((tenant: string) => ({ create: () => connect(tenant) }), { maxTotal: 100 });
+ * tenants.use('acme', connection => connection.query('SELECT 1')).subscribe(rows => console.log(rows));
  */
 export function createKeyedPool<K, T>(
   toOptions: (key: K) => PoolOptions<T>,

@@ -40,13 +40,14 @@ export type AnyPool = Pool<any>;
 export interface PoolRegistry extends AsyncDisposable {
   /**
    * Says how pools of a type are made. A config that is a plain object is given the pool's `name`, unless it has one
-   * itself. `toPool` may be a promise, so that a driver is loaded when it is used:
+   * itself. `toPool` may give a promise, so that a driver is loaded when it is used. Throws InvalidOptionsError when
+   * the type is defined already.
    *
-   * ```ts
-   * registry.define('postgres', async config => (await import('rxpool/postgres')).postgresPool(config));
-   * ```
-   *
-   * Throws InvalidOptionsError when the type is defined already.
+   * @example
+   * registry.define('postgres', async (config: PostgresPoolOptions) => {
+   *   const { postgresPool } = await import('rxpool/postgres');
+   *   return postgresPool(config);
+   * });
    */
   define<Config>(
     type: string,
@@ -87,7 +88,18 @@ export interface PoolRegistry extends AsyncDisposable {
   closeAll(options?: CloseOptions): Promise<void>;
 }
 
-/** Makes an empty registry. */
+/**
+ * Makes an empty registry.
+ *
+ * @example
+ * const registry = createRegistry();
+ * registry.define<{ address: string }>('database', ({ address }, name) =>
+ *   createPool({ name, create: () => connect(address) }),
+ * );
+ * const shop = registry.create<Pool<Connection>>('database', 'shop', { address: 'db.example:5432' });
+ * registry.stats$.subscribe(({ name, type }) => console.log(name, type));
+ * await registry.closeAll();
+ */
 export function createRegistry(): PoolRegistry {
   return new Registry();
 }

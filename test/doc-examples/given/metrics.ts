@@ -1,0 +1,1 @@
+export declare const readiness: { set(isReady: boolean, why: unknown): void };

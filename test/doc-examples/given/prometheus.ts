@@ -1,0 +1,2 @@
+export { createServer } from 'node:http';
+export { register } from 'prom-client';
