@@ -6,6 +6,11 @@ export {
   type PermitLossReason,
 } from './errors.js';
 export type { BudgetOptions, WhenAway } from './options.js';
+export {
+  postgresPermits,
+  type PostgresBudgetClient,
+  type PostgresPermitsOptions,
+} from './postgres-permits.js';
 export type {
   IoRedisClient,
   IoRedisSubscriber,
@@ -16,3 +21,4 @@ export type {
   RedisSubscriber,
 } from './redis-client.js';
 export { redisPermits, type RedisPermitsOptions } from './redis-permits.js';
+export { sharedPermits, type SharedBudget, type SharedPermitsOptions } from './shared-permits.js';
