@@ -33,6 +33,8 @@ const patienceMillis = 5_000;
 export interface TestDriver {
   readonly name: string;
   newClient(url: string, name?: string): RedisClient;
+  /** Speaks the protocol of Redis before 6. */
+  newOldClient(url: string): RedisClient;
   get(client: RedisClient, key: string): Promise<string | null>;
   select(client: RedisClient, database: number): Promise<unknown>;
   blPop(client: RedisClient, key: string): Promise<unknown>;
@@ -45,6 +47,7 @@ export const nodeRedis: TestDriver = {
   name: 'node-redis',
   // With everything that it does by default: reconnecting, a queue while it is offline.
   newClient: (url, name) => createClient(name === undefined ? { url } : { url, name }),
+  newOldClient: url => createClient({ url, RESP: 2 }),
   get: (client, key) => asNodeRedis(client).get(key),
   select: (client, database) => asNodeRedis(client).select(database),
   blPop: (client, key) => asNodeRedis(client).blPop(key, 0),
@@ -56,6 +59,7 @@ export const nodeRedis: TestDriver = {
 export const ioredis: TestDriver = {
   name: 'ioredis',
   newClient: (url, name) => new Redis(url, name === undefined ? {} : { connectionName: name }),
+  newOldClient: url => new Redis(url, { protocol: 2 }),
   get: (client, key) => (client as Redis).get(key),
   select: (client, database) => (client as Redis).select(database),
   blPop: (client, key) => (client as Redis).blpop(key, 0),

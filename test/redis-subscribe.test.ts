@@ -130,6 +130,20 @@ describe.each([nodeRedis, ioredis])('a subscription on a connection of $name', d
     await pool.close();
   });
 
+  it('knows that its connection lives where the client speaks the older protocol', async () => {
+    const checkEveryMillis = 20;
+    const source = () => driver.newOldClient(server.url);
+    const { messages, first, errors, subscription } = listener(source, 'old', { checkEveryMillis });
+    await first;
+    await vi.waitFor(async () => {
+      expect(await server.send('PUBLISH', 'old', 'again')).toBe(1);
+      expect(messages.length).toBeGreaterThan(3);
+    });
+    expect(errors).toEqual([]);
+    subscription.unsubscribe();
+    await fixture.untilConnections(connections => connections.length === 0);
+  });
+
   it('has a connection of its own where it is given a factory, and ends that', async () => {
     const { messages, first, subscription } = listener(newClient, 'news');
     await first;

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { firstValueFrom, lastValueFrom, Subject, takeUntil } from 'rxjs';
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 import { CreateError, InvalidOptionsError, type Pool } from '../src/index.js';
@@ -131,6 +132,29 @@ describe.each([nodeRedis, ioredis])('a pool of Redis connections, of $name', dri
     const pool = redisPool({ client: () => driver.newClient(`${guarded.url}/3`), max: 1 });
     await lastValueFrom(pool.use(client => driver.select(client, 1)));
     expect(await infoOf(pool)).toMatchObject({ db: '3', user: 'default', resp: '3' });
+    await pool.close();
+  });
+
+  it('keeps to the older protocol where the client is told to', async () => {
+    await using guarded = await anyRedis({ password: 'secret' });
+    const pool = redisPool({ client: () => driver.newOldClient(`${guarded.url}/3`), max: 1 });
+    await lastValueFrom(pool.use(client => driver.select(client, 1)));
+    expect(await infoOf(pool)).toMatchObject({ db: '3', resp: '2', user: 'default' });
+    await pool.close();
+  });
+
+  itOnRedis('serves again when its server has crashed and is back', async () => {
+    await using own = await anyRedis();
+    const pool = redisPool({ client: () => driver.newClient(own.url), max: 3 });
+    await pool.prefill();
+    await own.kill();
+    await vi.waitFor(() => {
+      expect(pool.state.size).toBe(0);
+    });
+    await expect(pool.lease()).rejects.toMatchObject({ code: 'CREATE_FAILED' });
+    await own.restart();
+    expect(await firstValueFrom(command(pool, ['PING']))).toBe('PONG');
+    expect(await own.connections()).toHaveLength(1);
     await pool.close();
   });
 
@@ -368,4 +392,13 @@ describe.each([nodeRedis, ioredis])('a pool of Redis connections, of $name', dri
     const pool = fixture.open();
     expect(() => command(pool, words as never)).toThrow(InvalidOptionsError);
   });
+});
+
+it('a pool of ioredis clients fails at once when no sentinel is there to be asked', async () => {
+  const sentinels = [{ host: '127.0.0.1', port: 1 }];
+  const pool = redisPool({ client: () => new Redis({ sentinels, name: 'master' }) });
+  await expect(pool.lease()).rejects.toMatchObject({
+    cause: expect.objectContaining({ message: expect.stringContaining('sentinel') }),
+  });
+  await pool.close();
 });

@@ -67,6 +67,8 @@ export class IoredisDriver implements Driver {
     if (client.status === 'wait') client.connect().catch(() => undefined);
     await new Promise<void>((resolve, reject) => {
       client.on('ready', resolve);
+      // Sentinels that know no master are told by an error alone.
+      client.on('error', reject);
       client.on('close', () => {
         reject(new Error('The connection was closed before it was ready'));
       });
