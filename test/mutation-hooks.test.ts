@@ -39,6 +39,37 @@ function reports(): unknown[] {
   return reported;
 }
 
+describe('a create that fails', () => {
+  it('tells how long it took, whenever it began', () => {
+    const { pool, time, events } = virtualPool({
+      create: () =>
+        after(30, time, () => {
+          throw new Error('down');
+        }),
+      destroy: () => undefined,
+    });
+    time.advanceTo(1000);
+    borrow(pool);
+    time.advanceTo(1030);
+    expect(eventsOf(events, 'createFailed')).toMatchObject([{ at: 1030, tookMillis: 30 }]);
+  });
+
+  it('has its source unsubscribed where that gave nothing and goes on', () => {
+    let isOpen = true;
+    const { pool } = virtualPool({
+      create: () =>
+        concat(of(undefined as unknown as Thing), NEVER).pipe(
+          finalize(() => {
+            isOpen = false;
+          }),
+        ),
+      destroy: () => undefined,
+    });
+    expect(borrow(pool).error).toMatchObject({ code: 'CREATE_FAILED' });
+    expect(isOpen).toBe(false);
+  });
+});
+
 describe('checks that nobody waits for', () => {
   it('a check on return leaves a newcomer its own create', () => {
     const { pool, made } = virtualPool({ max: 2, validateOnReturn: true }, { validate: 10 });

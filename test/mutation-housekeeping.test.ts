@@ -38,6 +38,42 @@ describe('fills that fail', () => {
     expect(attempts.slice(4)).toEqual([1000, 1100, 1300]);
   });
 
+  it('several that fail during one pause count once', () => {
+    const attempts: number[] = [];
+    const { time } = virtualPool({
+      min: 3,
+      create: () => {
+        attempts.push(time.now());
+        return after(10, time, () => {
+          throw new Error('down');
+        });
+      },
+      destroy: () => undefined,
+    });
+    time.advanceTo(400);
+    expect(attempts).toEqual([0, 0, 0, 110, 110, 110, 320, 320, 320]);
+  });
+
+  it('pause no longer once a create for a request succeeds', () => {
+    let isDown = true;
+    const attempts: number[] = [];
+    const { pool, time } = virtualPool({
+      min: 2,
+      idleTimeoutMillis: Infinity,
+      create: () => {
+        attempts.push(time.now());
+        if (isDown) throw new Error('down');
+        return { number: attempts.length, ended: 0 };
+      },
+      destroy: () => undefined,
+    });
+    time.advanceTo(50);
+    isDown = false;
+    borrow(pool);
+    expect(attempts).toEqual([0, 50, 50]);
+    expect(pool.state).toMatchObject({ leased: 1, idle: 1 });
+  });
+
   it('a create for a request in the tick of createPool does not bring the fill forward', () => {
     const { pool, time, made } = virtualPool({ min: 2 });
     borrow(pool);

@@ -13,6 +13,18 @@ import {
   type Thing,
 } from './virtual-pool.js';
 
+describe('a lease that is due to be taken back when its pool gives up waiting', () => {
+  it('is given up by the close, which says so', async () => {
+    const { pool, time } = virtualPool({ maxLeaseMillis: 100 });
+    borrow(pool);
+    time.advanceTo(40);
+    const closed = outcomeOf(pool.close({ drainTimeoutMillis: 60 }));
+    time.advanceTo(100);
+    await microtasks();
+    expect(closed.error).toMatchObject({ code: 'CLOSE_FAILED', abandoned: 1 });
+  });
+});
+
 describe('a lease that is over', () => {
   it('keeps the facts of its end, and is not stale after a release', () => {
     const { pool, time } = virtualPool({ idleTimeoutMillis: Infinity }, { create: 2 });
