@@ -377,6 +377,24 @@ describe('a client that was used without request', () => {
   });
 });
 
+describe('a client that comes back', () => {
+  it('has the listeners that its borrower left removed', async () => {
+    const pool = open({ max: 1 });
+    const lease = await pool.lease();
+    const client = lease.resource;
+    const before = client.listenerCount('disconnect');
+    const heard = vi.fn();
+    client.on('disconnect', heard);
+    client.once('drain', heard);
+    await lease.release();
+    expect(client.listenerCount('disconnect')).toBe(before);
+    await text(pool, '/hello');
+    server.endAll();
+    await until(pool, ({ size }) => size === 0);
+    expect(heard).not.toHaveBeenCalled();
+  });
+});
+
 describe('connections', () => {
   it('are one for each client, open before anybody asks, and none after close', async () => {
     const pool = open({ max: 4 });

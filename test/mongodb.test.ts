@@ -1,4 +1,4 @@
-import { MongoClient, type CommandStartedEvent } from 'mongodb';
+import { MongoClient, type CommandStartedEvent, type MongoClientOptions } from 'mongodb';
 import {
   filter,
   finalize,
@@ -38,12 +38,22 @@ function until(pool: Pool<MongoClient>, wanted: (state: PoolState) => boolean): 
   return firstValueFrom(pool.state$.pipe(filter(wanted)));
 }
 
-/** The commands that the client sends from now on, in order. */
+/** The commands that the one client of the pool sends from now on, in order. */
 async function commandsOf(pool: Pool<MongoClient>): Promise<CommandStartedEvent[]> {
   await using lease = await pool.lease();
-  const commands: CommandStartedEvent[] = [];
-  lease.resource.on('commandStarted', command => commands.push(command));
+  if (!(lease.resource instanceof Talkative)) throw new Error('no client of this file');
+  const { commands } = lease.resource;
+  commands.length = 0;
   return commands;
+}
+
+class Talkative extends MongoClient {
+  readonly commands: CommandStartedEvent[] = [];
+
+  constructor(url: string, options?: MongoClientOptions) {
+    super(url, { monitorCommands: true, ...options });
+    this.on('commandStarted', command => this.commands.push(command));
+  }
 }
 
 const namesOf = (commands: CommandStartedEvent[]): string[] =>
@@ -54,13 +64,11 @@ await describeOnServer('MongoDB clients of a pool', startFerretdb, server => {
   let proxy: TcpProxy;
 
   function open(options: Partial<MongodbPoolOptions<MongoClient>> = {}) {
-    const { options: clientOptions, ...rest } = options;
-    const pool = mongodbPool({
+    const pool = mongodbPool<MongoClient>({
       url: server.url,
-      MongoClient,
+      MongoClient: Talkative,
       lifetimeJitter: 0,
-      options: { monitorCommands: true, ...clientOptions },
-      ...rest,
+      ...options,
     });
     const events: PoolEvent<MongoClient>[] = [];
     pool.stats$.subscribe(event => events.push(event));
@@ -318,6 +326,23 @@ await describeOnServer('MongoDB clients of a pool', startFerretdb, server => {
       await lease.release();
       expect(session.hasEnded).toBe(true);
       expect(pool.stats).toMatchObject({ resetFailed: 0, destroyed: 0 });
+    });
+
+    it('has the listeners that its borrower left removed, and those of its class not', async () => {
+      const pool = open({ max: 1 });
+      const lease = await pool.lease();
+      const client = lease.resource;
+      const before = client.listenerCount('commandStarted');
+      const heard = vi.fn();
+      client.on('commandStarted', heard);
+      client.once('commandSucceeded', heard);
+      await lease.release();
+      const commands = await commandsOf(pool);
+      await lastValueFrom(execute(pool, orders, 'countDocuments'));
+      expect(heard).not.toHaveBeenCalled();
+      expect(client.listenerCount('commandStarted')).toBe(before);
+      expect(client.listenerCount('commandSucceeded')).toBe(0);
+      expect(namesOf(commands)).toEqual(['aggregate']);
     });
 
     it('is lent to nobody before an operation under way has ended', async () => {

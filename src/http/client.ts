@@ -39,8 +39,8 @@ export interface HttpClient {
     listener: (origin: URL, targets: readonly unknown[], error: Error) => void,
   ): unknown;
   off(event: 'drain', listener: () => void): unknown;
-  /** Not in every version. */
-  readonly stats?: { readonly running: number; readonly size: number };
+  /** Since undici 7.9. */
+  readonly stats: { readonly running: number; readonly size: number };
 }
 
 /** The socket of a client. */

@@ -1,6 +1,7 @@
 import { AsyncSubject, firstValueFrom, race, Subject, timer, type Observable } from 'rxjs';
 import type { SchedulerLike } from 'rxjs';
 import type { HttpClient, HttpConnector, HttpDriver, HttpSocket } from './client.js';
+import { Listeners } from './listeners.js';
 
 /** What is under way when a client comes back may end by itself within this time. */
 const graceMillis = 250;
@@ -22,6 +23,7 @@ export class Connection<C extends HttpClient> {
   readonly #broken = new AsyncSubject<unknown>();
   readonly #closed = new AsyncSubject<boolean>();
   readonly #atRest = new Subject<boolean>();
+  readonly #listeners: Listeners;
   #failure: { readonly error: unknown } | undefined = undefined;
   #isTaken = false;
   readonly #onUnasked = (): void => {
@@ -58,6 +60,12 @@ export class Connection<C extends HttpClient> {
       });
     };
     this.client = new Client(origin as never, { ...options, connect } as never);
+    if ((this.client.stats as unknown) === undefined) {
+      socket.destroy();
+      throw new Error(
+        'rxpool/http needs undici 7.9 or later: older ones do not tell what they are at',
+      );
+    }
     this.client.on('disconnect', (_, __, error) => {
       this.#break(error);
     });
@@ -67,6 +75,7 @@ export class Connection<C extends HttpClient> {
     this.client.on('drain', () => {
       this.#atRest.next(true);
     });
+    this.#listeners = new Listeners(this.client);
   }
 
   /** Connects; aborting destroys the socket, whatever it waits for. */
@@ -99,7 +108,9 @@ export class Connection<C extends HttpClient> {
     if (this.#isBusy) throw new Error('a response was still under way');
   }
 
-  get isQuiet(): boolean {
+  /** Takes away what the last borrower has left; whether that was all. */
+  tidy(): boolean {
+    this.#listeners.restore();
     return this.isOpen && !this.#isBusy;
   }
 
@@ -111,7 +122,7 @@ export class Connection<C extends HttpClient> {
   }
 
   get #isBusy(): boolean {
-    return (this.client.stats?.size ?? 0) > 0;
+    return this.client.stats.size > 0;
   }
 
   #hand(callback: Parameters<HttpConnector>[1]): void {

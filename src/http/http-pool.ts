@@ -28,8 +28,8 @@ export interface HttpPoolOptions<C extends HttpClient = HttpClient>
   /** Default: whether the connection still stands, as far as this side knows; no round trip. */
   validate?: PoolOptions<C>['validate'];
   /**
-   * Runs after what every return does: a response under way is waited for, a quarter of a second at most. Default:
-   * nothing more. HTTP/1.1 keeps nothing of a borrower on a connection.
+   * Runs after what every return does: event listeners are removed, and a response under way is waited for, a quarter of
+   * a second at most. Default: nothing more. HTTP/1.1 keeps nothing of a borrower on a connection.
    */
   reset?: PoolOptions<C>['reset'];
   /**
@@ -80,7 +80,7 @@ export function httpPool<C extends HttpClient = HttpClient>(options: HttpPoolOpt
     validate: validate ?? (client => connectionOf(client).isOpen),
     reset: client => {
       const connection = connectionOf(client);
-      if (connection.isQuiet) return reset?.(client);
+      if (connection.tidy()) return reset?.(client);
       return defer(() => connection.quiet()).pipe(
         mergeMap(() => (reset === undefined ? of(true) : streamOf(reset(client)))),
       );

@@ -78,7 +78,7 @@ function exchange(owner: string, client: HttpClient, asked: HttpRequest): Observ
     };
     // The response is whole where nothing runs any more, though nobody has read it.
     const onDrain = (): void => {
-      if (raw !== undefined && client.stats?.running === 0) onWhole();
+      if (raw !== undefined && client.stats.running === 0) onWhole();
     };
     const arrived = async (response: RawResponse): Promise<void> => {
       raw = response;
@@ -94,7 +94,7 @@ function exchange(owner: string, client: HttpClient, asked: HttpRequest): Observ
       response.body.on('end', onWhole);
       client.on('drain', onDrain);
       subscriber.next(responseOf(response, drop));
-      if (client.stats?.running === 0 || hasNoBody(asked, response)) {
+      if (client.stats.running === 0 || hasNoBody(asked, response)) {
         if (hasNoBody(asked, response)) await drop();
         onWhole();
       }

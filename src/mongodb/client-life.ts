@@ -2,6 +2,7 @@ import { AsyncSubject, firstValueFrom, from, race, timer, type Observable } from
 import type { SchedulerLike } from 'rxjs';
 import type { MongodbClient } from './client.js';
 import { cut, wiresOf, type ConnectionEvent, type HeartbeatEvent, type Wire } from './driver.js';
+import { Listeners } from './listeners.js';
 import { Traces } from './traces.js';
 
 /** How long a client may take to say goodbye before its sockets are cut. */
@@ -10,18 +11,19 @@ const goodbyeMillis = 1_000;
 /** One client, from its connect to its end, and whether its connection still stands. */
 export class ClientLife<C extends MongodbClient> {
   readonly client: C;
-  readonly traces: Traces;
+  readonly #traces: Traces;
   readonly #scheduler: SchedulerLike;
   readonly #broken = new AsyncSubject<unknown>();
   readonly #watched = new WeakSet<Wire>();
   /** By `address/id`. A server that was never reached is none that could be lost. */
   readonly #ready = new Set<string>();
   readonly #reached = new Set<string>();
+  readonly #listeners: Listeners;
   #isBroken = false;
 
   private constructor(client: C, scheduler: SchedulerLike) {
     this.client = client;
-    this.traces = new Traces(client, scheduler);
+    this.#traces = new Traces(client, scheduler);
     this.#scheduler = scheduler;
     client.on('error', (error: unknown) => {
       this.#break(error);
@@ -55,6 +57,7 @@ export class ClientLife<C extends MongodbClient> {
     client.on('topologyClosed', () => {
       this.#break(new Error('the client was closed'));
     });
+    this.#listeners = new Listeners(client);
   }
 
   /** Connects; aborting ends the attempt, whatever it waits for. */
@@ -95,6 +98,12 @@ export class ClientLife<C extends MongodbClient> {
     if (this.#isBroken) return false;
     await this.client.db('admin').command({ ping: 1 });
     return true;
+  }
+
+  /** Ends what the last borrower has left; rejects where that does not work soon. */
+  async leaveNoTrace(): Promise<void> {
+    this.#listeners.restore();
+    await this.#traces.wipe();
   }
 
   /** Ends the client with its sessions and cursors; after a second its sockets are cut. */

@@ -30,7 +30,7 @@ export interface MongodbPoolOptions<C extends MongodbClient = MongodbClient>
   validateAfterIdleMillis?: number | undefined;
   /**
    * Runs after what every return does: operations under way are waited for, a quarter of a second at most; cursors are
-   * closed, sessions ended and their transactions aborted. Default: nothing more. There is no other state of a borrower
+   * closed, sessions ended, their transactions aborted, and event listeners removed. Default: nothing more. There is no other state of a borrower
    * on a MongoDB connection.
    */
   reset?: PoolOptions<C>['reset'];
@@ -75,7 +75,7 @@ export function mongodbPool<C extends MongodbClient = MongodbClient>(
     },
     validate: validate ?? (client => lifeOf(client).isAlive()),
     reset: client => {
-      const wiped$ = defer(() => lifeOf(client).traces.wipe());
+      const wiped$ = defer(() => lifeOf(client).leaveNoTrace());
       return reset === undefined ? wiped$ : wiped$.pipe(mergeMap(() => streamOf(reset(client))));
     },
     destroy: client => lifeOf(client).end(),
