@@ -426,7 +426,7 @@ describe('checkInvariants', () => {
     const scheduler = new TestScheduler(() => undefined);
     scheduler.run(() => {
       const events: PoolEvent[] = [];
-      const limits = { leakWarningMillis: 5, maxLeaseMillis: 9 };
+      const limits = { leakWarningMillis: 5, maxLeaseMillis: 9, revokeGraceMillis: 3 };
       const pool = createPool<number>({ create: () => 7, max: 2, ...limits });
       pool.stats$.subscribe(event => events.push(event));
       pool.acquire().subscribe({ error: () => undefined });
@@ -438,6 +438,7 @@ describe('checkInvariants', () => {
       const lied = (type: PoolEvent['type'], change: object) =>
         brokenBy(events.map(event => (event.type === type ? { ...event, ...change } : event)));
       expect(lied('leaked', { requestId: 2 })).toContain('releaseOnce');
+      expect(lied('revoking', { requestId: 2 })).toContain('releaseOnce');
       expect(lied('revoked', { requestId: 2 })).toContain('releaseOnce');
       expect(lied('leaked', { id: 2 })).toContain('identity');
     });

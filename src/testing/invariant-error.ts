@@ -53,6 +53,9 @@ export type InvariantRule =
   /** A close with nothing left to wait for ends, and both streams complete. */
   | 'close';
 
+/** Takes in what is wrong. */
+export type Report = (rule: InvariantRule, message: string) => void;
+
 /** One broken rule, in words. */
 export interface InvariantViolation {
   /** Which rule is broken. */
