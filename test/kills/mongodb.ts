@@ -27,7 +27,12 @@ export const trial: KillTrial = {
       pool,
       borrow: () => work(pool),
       async kill() {
-        proxy.resetAny();
+        if (Math.random() > 0.1) {
+          proxy.resetAny();
+          return;
+        }
+        await server.kill();
+        await server.restart();
       },
       // Each client has one socket for commands and one to watch the server.
       async serverCount() {
