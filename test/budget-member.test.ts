@@ -80,6 +80,24 @@ describe('a member of a budget', () => {
     expect(frozen.state.held).toBe(1);
   });
 
+  it('renews in time although its clock is set back', () => {
+    const time = steppedTime();
+    const server = new LedgerServer(time);
+    const member = memberOf(server, time, { limit: 1, ttlMillis: 9_000 });
+    ask(member, 1);
+    time.advance(100);
+    const spoken = server.reports.length;
+    let setBack = 0;
+    const now = time.now.bind(time);
+    Object.assign(time, { now: () => now() - setBack });
+    setBack = 60_000;
+    // The step itself may cost one interval, and no more.
+    time.advance(6_000);
+    expect(server.reports.length - spoken).toBe(1);
+    time.advance(9_000);
+    expect(server.reports.length - spoken).toBe(4);
+  });
+
   it('gives back a permit that was granted to a request withdrawn in the meantime', () => {
     const time = steppedTime();
     const server = new LedgerServer(time);
@@ -449,6 +467,21 @@ describe('disposing of a budget', () => {
     await member.dispose();
     expect(time.pending).toBe(0);
     expect(member.state).toMatchObject({ lifecycle: 'disposed', held: 0 });
+  });
+
+  it('says goodbye although the call under way got no answer', async () => {
+    const time = steppedTime();
+    const server = new LedgerServer(time);
+    const member = memberOf(server, time, { limit: 1, answerTimeoutMillis: 500 });
+    ask(member, 1);
+    server.answerMillis = Infinity;
+    ask(member, 1);
+    const disposing = member.dispose();
+    server.answerMillis = 0;
+    time.advance(500);
+    await disposing;
+    expect(server.ledger?.members).toEqual({});
+    expect(time.pending).toBe(0);
   });
 
   it('waits for the call under way, and takes back what that one brings', async () => {

@@ -101,6 +101,7 @@ describe('sharedPermits', () => {
       ],
       asks: [],
       recall: 0,
+      grantedAt: 0,
     };
     const ledger = { epoch: 'first', ticket: 0, closedUntil: 0, members: { dead } };
     new SharedMemory(memory).turn(() => ({ ledger, result: undefined }));

@@ -9,14 +9,20 @@ export class Alarm {
   readonly #ring: () => void;
   #action: Subscription | undefined = undefined;
   #at = Infinity;
+  #reading = -Infinity;
+  #offset = 0;
 
   constructor(scheduler: SchedulerLike, ring: () => void) {
     this.#scheduler = scheduler;
     this.#ring = ring;
   }
 
+  /** Never runs backwards: a clock that was set back must not put off a renewal. */
   now(): number {
-    return this.#scheduler.now();
+    const reading = this.#scheduler.now();
+    if (reading < this.#reading) this.#offset += this.#reading - reading;
+    this.#reading = reading;
+    return reading + this.#offset;
   }
 
   /** Rings at that time, and not at what was set before; Infinity is never. */
@@ -26,7 +32,7 @@ export class Alarm {
     this.#action = undefined;
     this.#at = at;
     if (at === Infinity) return;
-    const delay = Math.min(Math.max(0, at - this.#scheduler.now()), LONGEST_DELAY_MILLIS);
+    const delay = Math.min(Math.max(0, at - this.now()), LONGEST_DELAY_MILLIS);
     const action = this.#scheduler.schedule(() => {
       this.#action = undefined;
       this.#at = Infinity;

@@ -8,10 +8,12 @@ export interface Claim {
   readonly wanted: number;
   /** Of those wanted, for the floor. */
   readonly floorWanted: number;
-  /** Of its oldest request; Infinity where it has none. */
-  readonly firstTicket: number;
   /** When it was last given a permit. */
   readonly lastGrant: number;
+  /** Since when it has waited and was given nothing. */
+  readonly waitsSince: number;
+  /** Of its oldest request; Infinity where it has none. */
+  readonly firstTicket: number;
 }
 
 /** Shares are computed in floating point: what is this near to a whole number is one. */
@@ -50,12 +52,15 @@ export function targetsOf(
     .map(({ index, turn, claim, hasIt }) => {
       const isInTurn = now - claim.lastGrant < turn / usualFraction;
       const rank = !hasIt ? 1 : isInTurn ? 0 : 2;
-      const order = rank === 1 ? claim.firstTicket : -claim.lastGrant;
-      return { index, rank, order, member: claim.member };
+      // Not by tickets: who had its turn with one of many old requests is not before all who came later.
+      const order = rank === 1 ? claim.waitsSince : -claim.lastGrant;
+      return { index, rank, order, ticket: claim.firstTicket, member: claim.member };
     })
     .sort(
       (one, other) =>
-        one.rank - other.rank || one.order - other.order || (one.member < other.member ? -1 : 1),
+        one.rank - other.rank ||
+        one.order - other.order ||
+        (one.rank === 1 ? one.ticket - other.ticket : one.member < other.member ? -1 : 1),
     );
   for (const { index } of ranked.slice(0, left)) targets[index] = (targets[index] ?? 0) + 1;
   return targets;

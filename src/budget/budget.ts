@@ -61,7 +61,7 @@ export type BudgetEvent = {
  *
  * @example
  * const permits = redisPermits(client, { key: 'orders-db', limit: 300 });
- * const pool = postgresPool(url, { max: 20, permits });
+ * const pool = postgresPool({ connection: url, max: 20, permits });
  */
 export interface Budget extends PermitSource, AsyncDisposable {
   /** The name of this member, unique among them. */

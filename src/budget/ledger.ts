@@ -16,6 +16,8 @@ export interface Account {
   asks: Wanted[];
   /** Permits that are to come back, as of the last look. */
   recall: number;
+  /** When it was last given a permit; 0 for never. */
+  grantedAt: number;
 }
 
 /** A budget, as text could hold it. */
@@ -78,12 +80,14 @@ export function enter(
     holds: [],
     asks: [],
     recall: known?.recall ?? 0,
+    grantedAt: known?.grantedAt ?? 0,
   };
   ledger.members[report.member] = account;
   const granted: number[] = [];
   const lost: number[] = [];
   const had = new Map(known?.holds.map(held => [held[0], held]));
   const asked = new Map(known?.asks.map(wanted => [wanted[0], wanted]));
+  if (account.grantedAt === 0 && report.holds.length > 0) account.grantedAt = now;
   // First what is known: what is new to the books must not take its place.
   for (const { id, floor } of report.holds) {
     const held = had.get(id);
@@ -125,6 +129,7 @@ export function enter(
       if (floor === 0 && each.holds.length >= (targets[index] ?? 0)) continue;
       each.asks.splice(each.asks.indexOf(wanted), 1);
       each.holds.push([id, floor, now]);
+      each.grantedAt = now;
       free -= 1;
       if (name === report.member) granted.push(id);
       else wake.add(name);
@@ -165,7 +170,7 @@ function recallsOf(
 }
 
 function claimOf(member: string, account: Account, counts: (wanted: Wanted) => boolean): Claim {
-  const { weight, holds } = account;
+  const { weight, holds, grantedAt } = account;
   const asks = account.asks.filter(counts);
   return {
     member,
@@ -175,7 +180,8 @@ function claimOf(member: string, account: Account, counts: (wanted: Wanted) => b
     wanted: asks.length,
     floorWanted: asks.filter(([, floor]) => floor === 1).length,
     firstTicket: asks.reduce((first, [, , ticket]) => Math.min(first, ticket), Infinity),
-    lastGrant: holds.reduce((last, [, , since]) => Math.max(last, since), 0),
+    lastGrant: grantedAt,
+    waitsSince: Math.max(grantedAt, Math.min(...asks.map(([, , , since]) => since))),
   };
 }
 
@@ -213,6 +219,9 @@ function outOf(ledger: Ledger): number {
   return Object.values(ledger.members).reduce((total, { holds }) => total + holds.length, 0);
 }
 
+/** Less is not worth a new version. It has to leave a member that gives up in time, at 0.8 of its time to live, that time. */
+const LEAST_RENEWAL = 0.1;
+
 function isNew(
   known: Account | undefined,
   account: Account | undefined,
@@ -220,7 +229,7 @@ function isNew(
 ): boolean {
   if (known === undefined || account === undefined) return known !== account;
   return (
-    account.expiresAt - known.expiresAt >= ttlMillis / 4 ||
+    account.expiresAt - known.expiresAt >= ttlMillis * LEAST_RENEWAL ||
     account.limit !== known.limit ||
     account.weight !== known.weight ||
     JSON.stringify([account.holds, account.asks]) !== JSON.stringify([known.holds, known.asks])

@@ -81,6 +81,7 @@ export class Member implements Budget {
   #waking: Subscription | undefined = undefined;
   #disposing: Promise<void> | undefined = undefined;
   #disposed: (() => void) | undefined = undefined;
+  #saidGoodbye = false;
 
   constructor(server: BudgetServer, options: ResolvedOptions) {
     this.#server = server;
@@ -167,6 +168,7 @@ export class Member implements Budget {
     if (this.#disposing !== undefined && this.#disposed === undefined) return;
     this.#dirty = false;
     const now = this.#alarm.now();
+    this.#saidGoodbye = this.#disposed !== undefined;
     const { weight, limit, ttlMillis, turnMillis, recallAfterMillis } = this.#options;
     const report: Report = {
       member: this.member,
@@ -264,7 +266,10 @@ export class Member implements Budget {
       this.#away = { at: now, retryAt };
       this.#publish({ type: 'away', error });
     }
-    if (this.#disposed !== undefined) this.#end();
+    if (this.#disposed === undefined) return;
+    // The one that failed may have said what was before: the goodbye has a try of its own.
+    if (this.#saidGoodbye) this.#end();
+    else this.#speak();
   }
 
   #allow(allowed: number, now: number): void {

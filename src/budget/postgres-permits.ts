@@ -47,9 +47,9 @@ const CREATED_MEANWHILE = ['23505', '42P07'];
  * @throws InvalidOptionsError where an option makes no sense or is not known.
  *
  * @example
- * const client = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 1 });
+ * const client = new pg.Pool({ connectionString: 'postgres://127.0.0.1/orders', max: 1 });
  * const permits = postgresPermits(client, { key: 'orders-db', limit: 90 });
- * const pool = postgresPool({ connection: process.env.DATABASE_URL, max: 20, permits });
+ * const pool = postgresPool({ connection: 'postgres://127.0.0.1/orders', max: 20, permits });
  */
 export function postgresPermits(
   client: PostgresBudgetClient,

@@ -38,9 +38,9 @@ const OWNER = 'redisPermits';
  * @throws InvalidOptionsError where an option makes no sense or is not known.
  *
  * @example
- * const client = await createClient({ url: process.env.REDIS_URL }).connect();
+ * const client = await createClient({ url: 'redis://127.0.0.1:6379' }).connect();
  * const permits = redisPermits(client, { key: 'orders-db', limit: 300, ttlMillis: 10_000 });
- * const pool = postgresPool(process.env.DATABASE_URL, { max: 20, permits });
+ * const pool = postgresPool({ connection: 'postgres://127.0.0.1/orders', max: 20, permits });
  * // …
  * await pool.close();
  * await permits.dispose();

@@ -75,7 +75,7 @@ for index = 1, #flat, 2 do
     byName[account.name] = account
   end
 end
-local mine = { name = me, w = weight, l = limit, text = text, h = {}, a = {} }
+local mine = { name = me, w = weight, l = limit, text = text, h = {}, a = {}, g = known and known.g or 0 }
 accounts[#accounts + 1] = mine
 byName[me] = mine
 
@@ -93,6 +93,7 @@ if known then
   for _, wanted in ipairs(known.a) do asked[wanted[1]] = wanted end
 end
 local granted, lost = {}, {}
+if mine.g == 0 and #holds > 0 then mine.g = now end
 for _, entry in ipairs(holds) do
   local held = had[entry[1]]
   if held then mine.h[#mine.h + 1] = { entry[1], entry[2], held[3] } end
@@ -135,18 +136,19 @@ local function claims(ripeOnly)
   local all = {}
   for index, account in ipairs(accounts) do
     local claim = { index = index, name = account.name, weight = account.w, held = #account.h,
-      floorHeld = 0, wanted = 0, floorWanted = 0, ticket = math.huge, last = 0 }
+      floorHeld = 0, wanted = 0, floorWanted = 0, ticket = math.huge, last = account.g, since = math.huge }
     for _, held in ipairs(account.h) do
       claim.floorHeld = claim.floorHeld + held[2]
-      claim.last = math.max(claim.last, held[3])
     end
     for _, wanted in ipairs(account.a) do
       if not ripeOnly or wanted[2] == 1 or now - wanted[4] >= recallAfter then
         claim.wanted = claim.wanted + 1
         claim.floorWanted = claim.floorWanted + wanted[2]
         claim.ticket = math.min(claim.ticket, wanted[3])
+        claim.since = math.min(claim.since, wanted[4])
       end
     end
+    claim.since = math.max(claim.last, claim.since)
     claim.demand = claim.held + claim.wanted
     claim.floor = claim.floorHeld + claim.floorWanted
     all[index] = claim
@@ -190,7 +192,7 @@ local function targets(all)
   local usual = left / math.max(1, #contenders)
   for _, claim in ipairs(contenders) do
     if claim.held <= wish[claim.index] then
-      claim.rank, claim.order = 1, claim.ticket
+      claim.rank, claim.order = 1, claim.since
     else
       local inTurn = now - claim.last < turn * claim.fraction / usual
       claim.rank, claim.order = inTurn and 0 or 2, -claim.last
@@ -199,6 +201,8 @@ local function targets(all)
   table.sort(contenders, function(one, other)
     if one.rank ~= other.rank then return one.rank < other.rank end
     if one.order ~= other.order then return one.order < other.order end
+    -- Not by tickets first: who had its turn with one of many old requests is not before all who came later.
+    if one.rank == 1 and one.ticket ~= other.ticket then return one.ticket < other.ticket end
     return one.name < other.name
   end)
   for place = 1, math.min(left, #contenders) do
@@ -231,6 +235,7 @@ if now >= closedUntil then
       account.h[#account.h + 1] = { wanted[1], wanted[2], now }
       out = out + 1
       account.text = ''
+      account.g = now
       if account == mine then
         granted[#granted + 1] = wanted[1]
       else
@@ -266,7 +271,7 @@ end
 
 local function store(account)
   redis.call('HSET', members, account.name,
-    cjson.encode({ w = account.w, l = account.l, text = account.text, h = account.h, a = account.a }))
+    cjson.encode({ w = account.w, l = account.l, text = account.text, h = account.h, a = account.a, g = account.g }))
 end
 for _, account in ipairs(accounts) do
   if account.touched then store(account) end

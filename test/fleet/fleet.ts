@@ -2,6 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { FromProcess, Plan, ProcessName } from './plan.js';
 
+/** Longer than closing a pool, disposing of a budget and ending a thread can take. */
+const STOP_MILLIS = 60_000;
+
 interface Running {
   readonly name: ProcessName;
   readonly child: ChildProcess;
@@ -54,17 +57,20 @@ export class Fleet {
     return { name: victim.name, replaced: this.#startOne().ready };
   }
 
-  /** All threads close their pools and give back; rejects if that takes too long. */
+  /** All threads close their pools and give back. One that takes too long is killed, and counts as a crash. */
   async stop(): Promise<void> {
-    const patience = AbortSignal.timeout(60_000);
     await Promise.all(
       [...this.#running].map(async running => {
-        const exit = once(running.child, 'exit', { signal: patience });
+        const { name, child } = running;
+        const exit = once(child, 'exit');
         this.#stopping.add(running);
-        running.child.send('stop');
-        const [code] = (await exit) as [number | null];
+        child.send('stop');
+        const patience = setTimeout(() => child.kill('SIGKILL'), STOP_MILLIS);
+        const [code, signal] = (await exit) as [number | null, string | null];
+        clearTimeout(patience);
         this.#forget(running);
-        if (code !== 0) this.crashes.push(`${running.name} ended with ${String(code)}`);
+        if (code !== 0)
+          this.crashes.push(`${name} was told to stop and ended with ${code ?? signal}`);
       }),
     );
   }
