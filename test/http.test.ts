@@ -217,6 +217,19 @@ describe('a request', () => {
     expect(await response.text()).toBe('hello');
   });
 
+  it('ends with the reason of its own signal', async () => {
+    const pool = open({ max: 1 });
+    const controller = new AbortController();
+    const aborted = lastValueFrom(
+      request(pool, { path: '/silent', signal: controller.signal }),
+    ).catch((error: unknown) => error);
+    await untilServerCounts(1);
+    const reason = new Error('enough');
+    controller.abort(reason);
+    expect(await aborted).toBe(reason);
+    await until(pool, ({ size }) => size === 0);
+  });
+
   it('refuses a path that is none', () => {
     expect(() => request(open(), { path: 'hello' })).toThrow(InvalidOptionsError);
     expect(() => request(open(), undefined as never)).toThrow(InvalidOptionsError);
@@ -300,6 +313,33 @@ describe('a body', () => {
     await atRest(pool);
     await untilServerCounts(pool.state.size);
     expect(await text(pool, '/hello')).toBe('hello');
+  });
+
+  it('may be left half-read when the rest never comes', async () => {
+    const pool = open({ max: 1 });
+    const first$ = request(pool, { path: '/stuck' }).pipe(
+      mergeMap(({ body }) => body.pipe(take(1))),
+      map(chunk => new TextDecoder().decode(chunk)),
+    );
+    expect(await lastValueFrom(first$)).toBe('half of it');
+    const left$ = request(pool, { path: '/stuck' }).pipe(
+      mergeMap(async ({ stream }) => {
+        for await (const chunk of stream) return new TextDecoder().decode(chunk);
+        return 'nothing';
+      }),
+    );
+    expect(await lastValueFrom(left$)).toBe('half of it');
+    expect(await text(pool, '/hello')).toBe('hello');
+    expect(pool.stats).toMatchObject({ created: 3, resetFailed: 2 });
+  });
+
+  it('is forgotten by discard, and its connection is lent on', async () => {
+    const pool = open({ max: 1 });
+    await lastValueFrom(
+      request(pool, { path: '/hello' }).pipe(mergeMap(response => response.discard())),
+    );
+    expect(await text(pool, '/hello')).toBe('hello');
+    expect(server.accepted).toBe(1);
   });
 
   it('that breaks off is an error', async () => {

@@ -19,6 +19,8 @@ export interface HttpRequest {
   readonly json?: unknown;
   /** Whether a status of 400 or above is an HttpStatusError instead of a response. Default false. */
   readonly errorOnStatus?: boolean | undefined;
+  /** Aborting ends the request with the signal's reason as error. Unsubscribing does without one. */
+  readonly signal?: AbortSignal | undefined;
   readonly [option: string]: unknown;
 }
 
@@ -67,10 +69,12 @@ function exchange(owner: string, client: HttpClient, asked: HttpRequest): Observ
     const aborting = new AbortController();
     let raw: RawResponse | undefined = undefined;
     let isWhole = false;
-    let isDropped = false;
-    const drop = async (): Promise<void> => {
-      isDropped = true;
-      if (raw !== undefined && !raw.body.destroyed) await discard(raw.body);
+    let dropping: Promise<void> | undefined = undefined;
+    // The lease ends at once: whether the rest comes soon is for the reset to see.
+    const drop = (body: RawBody): Promise<void> => {
+      dropping ??= discard(body);
+      subscriber.complete();
+      return dropping;
     };
     const onWhole = (): void => {
       isWhole = true;
@@ -82,28 +86,27 @@ function exchange(owner: string, client: HttpClient, asked: HttpRequest): Observ
     };
     const arrived = async (response: RawResponse): Promise<void> => {
       raw = response;
+      const { body } = response;
       // For good: it may break when nobody reads it, too.
-      response.body.on('error', error => {
+      body.on('error', error => {
         isWhole = true;
-        if (isDropped) subscriber.complete();
-        else subscriber.error(error);
+        subscriber.error(error);
       });
+      if (subscriber.closed) return;
       if (asked.errorOnStatus === true && response.statusCode >= 400) {
         throw await statusError(owner, asked, response);
       }
-      response.body.on('end', onWhole);
+      body.on('end', onWhole);
       client.on('drain', onDrain);
-      subscriber.next(responseOf(response, drop));
-      if (client.stats.running === 0 || hasNoBody(asked, response)) {
-        if (hasNoBody(asked, response)) await drop();
-        onWhole();
-      }
+      subscriber.next(responseOf(response, () => drop(body)));
+      if (hasNoBody(asked, response)) void drop(body);
+      else if (client.stats.running === 0) onWhole();
     };
     subscriber.add(() => {
       client.off('drain', onDrain);
       if (isWhole) return;
       if (raw === undefined) aborting.abort();
-      else void drop();
+      else void drop(raw.body);
     });
     client
       .request(messageOf(asked, aborting.signal))
@@ -117,7 +120,8 @@ function exchange(owner: string, client: HttpClient, asked: HttpRequest): Observ
 function messageOf(asked: HttpRequest, signal: AbortSignal): { path: string; method: string } {
   const { json } = asked;
   const ours = { json: undefined, errorOnStatus: undefined };
-  const message = { ...asked, ...ours, method: asked.method ?? 'GET', signal };
+  const signals = asked.signal === undefined ? signal : AbortSignal.any([asked.signal, signal]);
+  const message = { ...asked, ...ours, method: asked.method ?? 'GET', signal: signals };
   if (json === undefined) return message;
   const headers = { 'content-type': 'application/json', ...asked.headers };
   return Object.assign(message, { headers, body: JSON.stringify(json) });
@@ -125,6 +129,7 @@ function messageOf(asked: HttpRequest, signal: AbortSignal): { path: string; met
 
 /** Never rejects: who is not interested in the body is not in its failure. */
 async function discard(body: RawBody): Promise<void> {
+  if (body.destroyed) return;
   await body.dump().catch(() => undefined);
 }
 
