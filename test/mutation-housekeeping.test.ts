@@ -1,6 +1,7 @@
 import { asyncScheduler } from 'rxjs';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createPool } from '../src/index.js';
+import { watchAwakeTimers } from './awake-timers.js';
 import {
   after,
   borrow,
@@ -172,29 +173,15 @@ describe('recycle', () => {
   });
 
   it('keeps the process alive until it resolves, and no longer', async () => {
-    const timers: NodeJS.Timeout[] = [];
-    const { setInterval } = globalThis;
-    const spy = vi.spyOn(globalThis, 'setInterval').mockImplementation(((
-      work: () => void,
-      millis: number,
-    ) => {
-      const timer = setInterval(work, millis);
-      timers.push(timer);
-      return timer;
-    }) as typeof globalThis.setInterval);
-    const clear = vi.spyOn(globalThis, 'clearInterval');
-    const isAwake = (): boolean =>
-      timers.some(timer => timer.hasRef() && !clear.mock.calls.some(([id]) => id === timer));
+    const timers = watchAwakeTimers();
     const pool = createPool({ create: () => ({}), scheduler: asyncScheduler });
     const lease = pool.tryAcquire() ?? (await pool.lease());
     const recycled = pool.recycle();
-    expect(isAwake()).toBe(true);
+    expect(timers.isAwake).toBe(true);
     await lease.release();
     await recycled;
-    expect(isAwake()).toBe(false);
+    expect(timers.isAwake).toBe(false);
     await pool.close();
-    spy.mockRestore();
-    clear.mockRestore();
   });
 });
 

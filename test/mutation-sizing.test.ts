@@ -1,6 +1,7 @@
 import { config, Observable, Subject, type Subscriber } from 'rxjs';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { createPool, type Lease, type Permit, type PermitSource } from '../src/index.js';
+import { watchAwakeTimers } from './awake-timers.js';
 import {
   after,
   borrow,
@@ -248,19 +249,7 @@ describe('prefill', () => {
   });
 
   it('keeps the process alive until it resolves, and no longer', async () => {
-    const timers: NodeJS.Timeout[] = [];
-    const { setInterval } = globalThis;
-    const spy = vi.spyOn(globalThis, 'setInterval').mockImplementation(((
-      work: () => void,
-      millis: number,
-    ) => {
-      const timer = setInterval(work, millis);
-      timers.push(timer);
-      return timer;
-    }) as typeof globalThis.setInterval);
-    const clear = vi.spyOn(globalThis, 'clearInterval');
-    const isAwake = (): boolean =>
-      timers.some(timer => timer.hasRef() && !clear.mock.calls.some(([id]) => id === timer));
+    const timers = watchAwakeTimers();
     let resolve: (made: object) => void = () => undefined;
     const pool = createPool<object>({
       create: () =>
@@ -269,13 +258,11 @@ describe('prefill', () => {
         }),
     });
     const filled = pool.prefill(1);
-    expect(isAwake()).toBe(true);
+    expect(timers.isAwake).toBe(true);
     resolve({});
     await filled;
-    expect(isAwake()).toBe(false);
+    expect(timers.isAwake).toBe(false);
     await pool.close();
-    spy.mockRestore();
-    clear.mockRestore();
   });
 });
 
