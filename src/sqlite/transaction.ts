@@ -1,0 +1,147 @@
+import {
+  catchError,
+  concat,
+  defer,
+  EMPTY,
+  from,
+  ignoreElements,
+  isObservable,
+  mergeMap,
+  of,
+  tap,
+  throwError,
+  type Observable,
+} from 'rxjs';
+import {
+  InvalidOptionsError,
+  type AcquireOptions,
+  type Lease,
+  type Pool,
+  type Project,
+} from '../index.js';
+import type { SqliteDatabase } from './database.js';
+import { sessionOf } from './session.js';
+
+const modes = ['deferred', 'immediate', 'exclusive'] as const;
+
+/** When a transaction takes its locks: with its first statements, or as it begins. */
+export type TransactionMode = (typeof modes)[number];
+
+/** How a transaction is begun, and how its connection is acquired. */
+export interface TransactionOptions extends AcquireOptions {
+  /**
+   * Default: `immediate` for the writer, so that a conflict with another process shows before anything is done;
+   * `deferred`, one snapshot for all that is read, for a reader.
+   */
+  readonly mode?: TransactionMode | undefined;
+}
+
+/**
+ * Cold: each subscription borrows a connection, begins a transaction, runs `project` with the database and commits when
+ * that has completed; what `project` gives is passed on. The stream completes once the commit is done and the connection
+ * given back.
+ *
+ * ```ts
+ * transaction(db.write, database => {
+ *   database.exec('UPDATE accounts SET balance = balance - 10 WHERE id = 1');
+ *   database.exec('UPDATE accounts SET balance = balance + 10 WHERE id = 2');
+ * }).subscribe({ complete: () => console.log('committed') });
+ * ```
+ *
+ * An error of `project` or of the commit rolls back, and is passed on after that. Unsubscribing rolls back as well, at
+ * once, and closes the connection (`onCancel: 'release'` keeps it): what an asynchronous project still does then meets a
+ * closed database, and not the transaction of somebody else.
+ *
+ * A value or a promise is emitted after the commit. Values of an Observable or an async iterable are emitted as they
+ * come, before the commit: `firstValueFrom` and `take` leave early, and so roll back. Everybody else who wants to write
+ * waits for as long as `project` takes.
+ *
+ * Errors: those of `pool.use`, the driver's, and whatever `project` fails with.
+ */
+export function transaction<D extends SqliteDatabase, R>(
+  pool: Pool<D>,
+  project: Project<D, R>,
+  options: TransactionOptions = {},
+): Observable<R> {
+  if (typeof project !== 'function') {
+    throw new InvalidOptionsError(pool.name, 'project', project, 'must be a function');
+  }
+  const { mode, ...acquireOptions } = options;
+  if (mode !== undefined && !modes.includes(mode)) {
+    const expected = `must be one of '${modes.join("', '")}'`;
+    throw new InvalidOptionsError(pool.name, 'mode', mode, expected);
+  }
+  return pool.use((database, lease) => {
+    const begins = mode ?? (sessionOf(database)?.isReader === true ? 'deferred' : 'immediate');
+    const commit$ = command(() => {
+      if (lease.released) {
+        throw new Error(
+          'the project of the transaction gave its connection back, so nothing was committed',
+        );
+      }
+      database.exec('COMMIT');
+    });
+    return concat(
+      command(() => database.exec(`BEGIN ${begins.toUpperCase()}`)),
+      defer(() => committed(project(database, lease), commit$, lease)),
+    ).pipe(
+      // The reset rolls back. No need to fail before that is done.
+      catchError((error: unknown) =>
+        from(lease.release()).pipe(mergeMap(() => throwError(() => error))),
+      ),
+    );
+  }, acquireOptions);
+}
+
+/** Whether a statement failed because another connection has the lock (SQLITE_BUSY, SQLITE_LOCKED): later it may work. */
+export function isConflict(error: unknown): boolean {
+  const { code, errcode } = (error ?? {}) as { code?: unknown; errcode?: unknown };
+  if (typeof errcode === 'number') return [5, 6].includes(errcode & 0xff);
+  return typeof code === 'string' && /^SQLITE_(BUSY|LOCKED)/.test(code);
+}
+
+function committed<D, R>(
+  outcome: ReturnType<Project<D, R>>,
+  commit$: Observable<never>,
+  lease: Lease<D>,
+): Observable<R> {
+  if (isStream(outcome)) return concat(from(outcome), commit$);
+  let value: R;
+  return concat(
+    valueOf(outcome).pipe(
+      tap(given => {
+        value = given;
+      }),
+      ignoreElements(),
+    ),
+    commit$,
+    defer(() => {
+      // Given back before `next`, so that a consumer who leaves on the one value does not leave in flight.
+      void lease.release();
+      return of(value);
+    }),
+  );
+}
+
+/** At once where it is there: a synchronous transaction lets nobody in between. */
+function valueOf<R>(outcome: R | PromiseLike<R>): Observable<R> {
+  const isThenable =
+    typeof outcome === 'object' &&
+    outcome !== null &&
+    typeof (outcome as { then?: unknown }).then === 'function';
+  return isThenable ? from(outcome as PromiseLike<R>) : of(outcome as R);
+}
+
+function isStream<R>(
+  outcome: R | PromiseLike<R> | Observable<R> | AsyncIterable<R>,
+): outcome is Observable<R> | AsyncIterable<R> {
+  if (isObservable(outcome)) return true;
+  return typeof outcome === 'object' && outcome !== null && Symbol.asyncIterator in outcome;
+}
+
+function command(run: () => void): Observable<never> {
+  return defer(() => {
+    run();
+    return EMPTY;
+  });
+}
