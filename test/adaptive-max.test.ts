@@ -295,7 +295,7 @@ describe('the controller', () => {
     await untilHolding(sizing);
     expect(pool.state.max).toBeGreaterThanOrEqual(28);
     scene.load = computing(1);
-    await clock.pass(10_000);
+    await clock.pass(30_000);
     await untilHolding(sizing);
     expect(pool.state.max).toBe(5);
     for (const { to } of decisions) expect(to).toBeGreaterThanOrEqual(5);

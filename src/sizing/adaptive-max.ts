@@ -19,7 +19,10 @@ export interface AdaptiveMaxOptions {
   readonly min?: number | undefined;
   /** No size is larger: what the server can bear at all. */
   readonly max: number;
-  /** How long a size is measured, at least; until 30 leases have ended, up to ten times as long. Default 2,000. */
+  /**
+   * How long a size is measured, at least: up to three times as long while the rate varies much, and up to ten times
+   * until 30 leases have ended. Default 2,000.
+   */
   readonly sampleMillis?: number | undefined;
   /**
    * A smaller size is as good when it costs no more than this share of the best throughput: how much speed a smaller
@@ -30,7 +33,7 @@ export interface AdaptiveMaxOptions {
   readonly changeThreshold?: number | undefined;
   /** Measurements in a row that have to say so, before anything is changed. Default 2. */
   readonly confirmations?: number | undefined;
-  /** Measurements after which a larger size is tried once, whatever happens. Default 60. */
+  /** Quiet measurements after which other sizes are tried again, whatever happens. Default 60. */
   readonly recheckEvery?: number | undefined;
   /** Clock and timer. It does not keep a Node process alive. Default `asyncScheduler`. */
   readonly scheduler?: SchedulerLike | undefined;
@@ -80,7 +83,7 @@ export interface AdaptiveMax extends Unsubscribable, Disposable {
  * While requests wait it measures throughput (leases that end) and hold time at one size after the other: up by half
  * as long as throughput rises, then the smallest size that does as well as the best but for `tolerance`, found by
  * halving; never below what Little's law asks for. That size stays until throughput or hold time, at the same size,
- * have become others. Where nobody waits, `max` limits nobody: it stays, and nothing can be learned.
+ * have become others; now and then other sizes are tried all the same. Where nobody waits, `max` limits nobody: it stays, and nothing can be learned.
  *
  * It starts at once, reads only `pool.stats` and `pool.state`, calls `pool.resize({ max })`, and ends when the pool
  * closes. It takes every lease for one piece of work: leases that fail fast look like throughput, so put a
@@ -104,6 +107,8 @@ const looks = 20;
 /** A mean of fewer is an anecdote. */
 const fewestLeases = 30;
 const longestFactor = 10;
+/** A rate that varies is measured for longer. */
+const unsureFactor = 3;
 /** Of the looks, those at which somebody has to wait for the size to be what limits. */
 const waitingNeeded = 0.5;
 
@@ -117,6 +122,7 @@ class Controller implements AdaptiveMax {
   readonly #scheduler: SchedulerLike;
   readonly #sampleMillis: number;
   readonly #lookMillis: number;
+  readonly #tolerance: number;
   readonly #decisions = new Subject<SizingDecision>();
   #timer: Subscription | undefined = undefined;
   /** When the present measurement began; undefined while the pool is on its way to its size. */
@@ -130,13 +136,14 @@ class Controller implements AdaptiveMax {
     this.#pool = pool;
     this.#scheduler = scheduler;
     this.#sampleMillis = sampleMillis;
+    this.#tolerance = options.tolerance ?? 0.05;
     this.#lookMillis = Math.max(1, Math.round(sampleMillis / looks));
     this.explain$ = this.#decisions.asObservable();
     this.#sampler = new LoadSampler(pool);
     this.#search = new SizeSearch({
       min,
       max,
-      tolerance: options.tolerance ?? 0.05,
+      tolerance: this.#tolerance,
       changeThreshold: options.changeThreshold ?? 0.25,
       confirmations: options.confirmations ?? 2,
       recheckEvery: options.recheckEvery ?? 60,
@@ -185,6 +192,8 @@ class Controller implements AdaptiveMax {
     this.#sampler.look(now);
     const millis = now - this.#since;
     if (millis < this.#sampleMillis) return;
+    const isUnsure = this.#sampler.noise > this.#tolerance / 2;
+    if (isUnsure && millis < unsureFactor * this.#sampleMillis) return;
     const isLong = millis >= longestFactor * this.#sampleMillis;
     if (this.#sampler.leases < fewestLeases && !isLong) return;
     this.#since = undefined;

@@ -33,6 +33,11 @@ export class LoadSampler {
     return this.#lastLeases - this.#startLeases;
   }
 
+  /** The standard error of the rate so far, as a share of it. */
+  get noise(): number {
+    return noiseOf(this.#rates);
+  }
+
   start(now: number): void {
     const { hold } = this.#pool.stats;
     this.#startAt = now;
@@ -66,7 +71,7 @@ export class LoadSampler {
       perSecond: (leases * 1_000) / millis,
       holdMillis: ended === 0 ? 0 : heldMillis / ended,
       leases,
-      noise: noiseOf(this.#rates),
+      noise: this.noise,
       waitingShare: this.#looks === 0 ? 0 : this.#waiting / this.#looks,
     };
   }

@@ -28,7 +28,7 @@ export interface SearchManner {
   readonly changeThreshold: number;
   /** Measurements in a row that have to say so. */
   readonly confirmations: number;
-  /** Measurements after which larger sizes are tried again. */
+  /** Measurements after which other sizes are tried again. */
   readonly recheckEvery: number;
 }
 
@@ -212,16 +212,16 @@ export class SizeSearch {
     // What drifts slowly is followed.
     reference.perSecond += (perSecond - reference.perSecond) / 8;
     reference.holdMillis += (holdMillis - reference.holdMillis) / 8;
-    if (this.#held < recheckEvery || size >= max) {
+    if (this.#held < recheckEvery) {
       return this.#step(size, `${size} stays: ${rate(perSecond)}, as it was`);
     }
-    // What is known of other sizes is of long ago by now, but for those that were too small.
-    for (const known of [...this.#points.keys()]) if (known >= size) this.#points.delete(known);
+    // Nothing became slower at this size, and yet another one may be the best by now.
     this.phase = 'climbing';
+    this.#points = new Map();
     this.#misses = missesAllowed - 1;
     this.#enter({ ...measurement, perSecond: reference.perSecond });
     const larger = Math.min(max, Math.max(size + 1, Math.round(size * growth)));
-    return this.#step(larger, 'it has been long: a larger size is tried once');
+    return this.#step(larger, 'it has been long: other sizes are tried, a larger one first');
   }
 
   #searchAnew(measurement: SizeMeasurement, why: string): SizeStep {
