@@ -18,6 +18,9 @@ export interface Claim {
 
 /** Shares are computed in floating point: what is this near to a whole number is one. */
 const TOLERANCE = 1e-6;
+/** How exact the sum of all shares has to be. */
+const EXACT = 1e-9;
+const MOST_STEPS = 60;
 
 /**
  * How many permits each member is to have: its floor, and of the rest as much of a fair share by weight as it wants.
@@ -66,7 +69,10 @@ export function targetsOf(
   return targets;
 }
 
-/** The share of a member of weight 1 at which the whole budget is given out. */
+/**
+ * The share of a member of weight 1 at which the whole budget is given out. What is given grows with it in straight
+ * pieces: a step along the piece that one is on is the answer, or brings it nearer.
+ */
 function levelOf(
   claims: readonly Claim[],
   demands: readonly number[],
@@ -75,16 +81,24 @@ function levelOf(
 ): number {
   let low = 0;
   let high = Math.max(...claims.map(({ weight }, index) => (demands[index] ?? 0) / weight));
-  for (let step = 0; step < 60; step += 1) {
-    const middle = (low + high) / 2;
-    const given = claims.reduce(
-      (total, claim, index) => total + share(claim, demands, floors, index, middle),
-      0,
-    );
-    if (given > limit) high = middle;
-    else low = middle;
+  let level = limit / claims.reduce((total, { weight }) => total + weight, 0);
+  for (let step = 0; step < MOST_STEPS; step += 1) {
+    let given = 0;
+    let slope = 0;
+    claims.forEach(({ weight }, index) => {
+      const fair = level * weight;
+      const floor = floors[index] ?? 0;
+      const demand = demands[index] ?? 0;
+      given += Math.min(demand, Math.max(floor, fair));
+      if (fair > floor && fair < demand) slope += weight;
+    });
+    if (Math.abs(given - limit) < EXACT) break;
+    if (given > limit) high = Math.min(high, level);
+    else low = Math.max(low, level);
+    const along = level + (limit - given) / slope;
+    level = along > low && along < high ? along : (low + high) / 2;
   }
-  return low;
+  return level;
 }
 
 function share(

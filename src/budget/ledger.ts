@@ -112,7 +112,7 @@ export function enter(
   }
 
   const wake = new Set<string>();
-  if (now >= ledger.closedUntil) {
+  if (now >= ledger.closedUntil && outOf(ledger) < limit) {
     const accounts = Object.entries(ledger.members);
     const claims = accounts.map(([name, each]) => claimOf(name, each, () => true));
     const targets = targetsOf(claims, limit, now, report.turnMillis);

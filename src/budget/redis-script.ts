@@ -172,18 +172,25 @@ local function targets(all)
     for index, claim in ipairs(all) do wish[index] = claim.floorHeld end
     return wish
   end
-  local function share(claim, level)
-    return math.min(claim.demand, math.max(claim.floor, level * claim.weight))
-  end
-  local low = 0
+  local weights = 0
+  for _, claim in ipairs(all) do weights = weights + claim.weight end
+  -- What is given grows with the level in straight pieces: a step along one is the answer, or brings it nearer.
+  local low, level = 0, lowest / weights
   for _ = 1, 60 do
-    local middle, given = (low + high) / 2, 0
-    for _, claim in ipairs(all) do given = given + share(claim, middle) end
-    if given > lowest then high = middle else low = middle end
+    local given, slope = 0, 0
+    for _, claim in ipairs(all) do
+      local fair = level * claim.weight
+      given = given + math.min(claim.demand, math.max(claim.floor, fair))
+      if fair > claim.floor and fair < claim.demand then slope = slope + claim.weight end
+    end
+    if math.abs(given - lowest) < 1e-9 then break end
+    if given > lowest then high = math.min(high, level) else low = math.max(low, level) end
+    local along = level + (lowest - given) / slope
+    level = (along > low and along < high) and along or (low + high) / 2
   end
   local left, contenders = lowest, {}
   for index, claim in ipairs(all) do
-    local fair = share(claim, low)
+    local fair = math.min(claim.demand, math.max(claim.floor, level * claim.weight))
     wish[index] = math.floor(fair + 1e-6)
     left = left - wish[index]
     claim.fraction = fair - wish[index]
@@ -213,7 +220,7 @@ local function targets(all)
 end
 
 local wake = {}
-if now >= closedUntil then
+if now >= closedUntil and out < lowest then
   local wish = targets(claims(false))
   local queue = {}
   for index, account in ipairs(accounts) do

@@ -8,8 +8,8 @@ const usage = `Eight processes of four threads share one Redis budget and hammer
   --seconds N      how long each of the three parts is measured (30)
   --processes N    how many there are at once, of four threads each (8)
   --limit N        permits in all (48)
-  --ttl N          time to live of a permit, in ms (2000)
-  --kill-every N   between two kills, in ms, half more or less (5000)
+  --ttl N          time to live of a permit, in ms (5000)
+  --kill-every N   between two kills, in ms, half more or less (8000)
   --seed N         of who is killed when (1)
 The table is written to reports/fleet/table.md too. Exit code 1 when the limit was passed, a permit of the dead came
 back late, something is left at the end, or the fleet did less than 90 % of what one pool does.`;
@@ -19,8 +19,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '30' },
     processes: { type: 'string', default: '8' },
     limit: { type: 'string', default: '48' },
-    ttl: { type: 'string', default: '2000' },
-    'kill-every': { type: 'string', default: '5000' },
+    ttl: { type: 'string', default: '5000' },
+    'kill-every': { type: 'string', default: '8000' },
     seed: { type: 'string', default: '1' },
     help: { type: 'boolean', default: false },
   },
