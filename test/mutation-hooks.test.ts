@@ -197,8 +197,7 @@ describe('hooks that take too long', () => {
     warm(pool, 1);
     time.advance(10);
     const [failed] = eventsOf(events, 'resetFailed');
-    expect(String(failed?.error)).toContain('10 ms');
-    expect(String(failed?.error)).not.toContain('210');
+    expect(String(failed?.error)).toContain(' within 10 ms ');
   });
 
   it.each(['validate', 'reset'] as const)('a %s that is an Observable is unsubscribed', hook => {
