@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { MongoClient, type CommandStartedEvent, type MongoClientOptions } from 'mongodb';
 import {
   filter,
@@ -54,6 +55,16 @@ class Talkative extends MongoClient {
     super(url, { monitorCommands: true, ...options });
     this.on('commandStarted', command => this.commands.push(command));
   }
+}
+
+/** Those in use, which the driver keeps to itself. */
+function socketsOf(client: MongoClient): Socket[] {
+  const { topology } = client as unknown as {
+    topology: { s: { servers: Map<string, { pool: { checkedOut: Set<{ socket: Socket }> } }> } };
+  };
+  return [...topology.s.servers.values()].flatMap(({ pool }) =>
+    [...pool.checkedOut].map(({ socket }) => socket),
+  );
 }
 
 const namesOf = (commands: CommandStartedEvent[]): string[] =>
@@ -411,6 +422,19 @@ await describeOnServer('MongoDB clients of a pool', startFerretdb, server => {
       expect(performance.now() - startedAt).toBeLessThan(500);
       expect(pool.stats).toMatchObject({ destroyed: 3, validateFailed: 0 });
       expect(await lastValueFrom(execute(pool, orders, 'countDocuments'))).toBeTypeOf('number');
+    });
+
+    it('an operation that is just being sent fails, instead of hanging', async () => {
+      const pool = open({ max: 1, options: { retryReads: false } });
+      const failing$ = pool.use(client => {
+        // The moment between the driver's look at the connection and its write.
+        client.once('commandStarted', () => {
+          for (const socket of socketsOf(client)) socket.destroy();
+        });
+        return execute(client, orders, 'findOne');
+      });
+      await expect(lastValueFrom(failing$)).rejects.toThrow('is lost');
+      await until(pool, ({ size }) => size === 0);
     });
 
     it('one on loan is destroyed on return', async () => {

@@ -1,7 +1,14 @@
 import { AsyncSubject, firstValueFrom, from, race, timer, type Observable } from 'rxjs';
 import type { SchedulerLike } from 'rxjs';
 import type { MongodbClient } from './client.js';
-import { cut, wiresOf, type ConnectionEvent, type HeartbeatEvent, type Wire } from './driver.js';
+import {
+  cut,
+  unblock,
+  wiresOf,
+  type ConnectionEvent,
+  type HeartbeatEvent,
+  type Wire,
+} from './driver.js';
 import { Listeners } from './listeners.js';
 import { Traces } from './traces.js';
 
@@ -130,10 +137,15 @@ export class ClientLife<C extends MongodbClient> {
     for (const wire of wiresOf(this.client, address)) {
       if (this.#watched.has(wire)) continue;
       this.#watched.add(wire);
-      wire.once?.('close', () => {
+      const onClose = (): void => {
         this.#lost(address, undefined);
-      });
-      if (wire.closed === true) this.#lost(address, undefined);
+        // Not sooner: the driver may be about to write to it.
+        setImmediate(() => {
+          unblock(wire, new Error(`the connection to ${address} is lost`));
+        });
+      };
+      if (wire.closed === true) onClose();
+      else wire.once?.('close', onClose);
     }
   }
 

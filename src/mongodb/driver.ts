@@ -18,6 +18,10 @@ export interface HeartbeatEvent {
 export interface Wire {
   readonly closed?: boolean;
   once?(event: 'close', listener: () => void): unknown;
+  readonly socket?: {
+    emit(event: 'error', error: unknown): boolean;
+    listenerCount(event: 'error'): number;
+  };
 }
 
 interface Server {
@@ -44,6 +48,14 @@ export function wiresOf(client: MongodbClient, address: string): Wire[] {
   const watching = server?.monitor?.connection ?? undefined;
   const wires = [...connections, ...checkedOutConnections];
   return watching === undefined ? wires : [...wires, watching];
+}
+
+/**
+ * Fails the command that is stuck on a socket which was destroyed just when it was to be written: the driver (7.8 too)
+ * waits for ever for that socket to drain, and what never settles would never give its lease back.
+ */
+export function unblock({ socket }: Wire, error: unknown): void {
+  if (socket !== undefined && socket.listenerCount('error') > 0) socket.emit('error', error);
 }
 
 /** The cursors that were read from and not to their end. */
