@@ -28,6 +28,9 @@ export default defineConfig({
   test: {
     // Some tests ask real servers and processes, on machines of two cores: in CI one that fails has a second try.
     retry: process.env['CI'] === undefined ? 0 : 1,
+    // Time enough for a busy machine; a test that hangs is found out all the same.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
     // Who waits for a server leaves the core to somebody else.
     maxWorkers: Math.max(2, availableParallelism()),
     projects: [
