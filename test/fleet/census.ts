@@ -24,6 +24,14 @@ export class Census {
     this.#work = this.#count();
   }
 
+  /** How many sessions the server has begun so far, those that end before anybody looks included. */
+  async sessions(): Promise<number> {
+    const { rows } = await this.#client.query<{ sessions: string }>(
+      'SELECT sessions FROM pg_stat_database WHERE datname = current_database()',
+    );
+    return Number(rows[0]?.sessions);
+  }
+
   async end(): Promise<void> {
     this.#isOver = true;
     await this.#work;

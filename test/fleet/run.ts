@@ -35,6 +35,8 @@ export interface Part {
   readonly most: number;
   readonly samples: number;
   readonly failed: number;
+  /** Connections that were made in this part: permits that go round cost one each. */
+  readonly made: number;
 }
 
 export interface RunReport {
@@ -135,7 +137,7 @@ async function measureOnePool(plan: Plan, port: number, options: RunOptions): Pr
     await sleep(options.seconds * 1_000, undefined, { signal: options.signal });
     const perSecond = ((served - warm) * 1_000) / (performance.now() - startedAt);
     const { most, samples } = census;
-    return { name: 'one pool', perSecond, most, samples, failed };
+    return { name: 'one pool', perSecond, most, samples, failed, made: await census.sessions() };
   } finally {
     isOver = true;
     await work;
@@ -151,6 +153,7 @@ async function measure(
   census: Census,
 ): Promise<Part> {
   const before = { served: fleet.served, failed: fleet.failed, samples: census.samples };
+  const madeBefore = await census.sessions();
   census.most = 0;
   const startedAt = performance.now();
   await sleep(seconds * 1_000, undefined, { signal });
@@ -161,6 +164,7 @@ async function measure(
     most: census.most,
     samples: census.samples - before.samples,
     failed: fleet.failed - before.failed,
+    made: (await census.sessions()) - madeBefore,
   };
 }
 

@@ -10,15 +10,15 @@ const lookingMillis = 150;
 export function rows(report: RunReport): string {
   const { plan, parts, obituaries, longestGapMillis, lost } = report;
   const threads = plan.processes * plan.threadsPerProcess;
-  const line = ({ name, perSecond, most, samples, failed }: Part): string =>
-    `| ${name} | ${perSecond.toFixed(0)} | ${shareOf(report, perSecond)} | ${most} of ${plan.limit} | ${samples} | ${failed} |`;
+  const line = ({ name, perSecond, most, samples, failed, made }: Part): string =>
+    `| ${name} | ${perSecond.toFixed(0)} | ${shareOf(report, perSecond)} | ${most} of ${plan.limit} | ${samples} | ${made} | ${failed} |`;
   const permits = millisOf(obituaries, ({ permitsBackMillis }) => permitsBackMillis ?? 0);
   const connections = millisOf(obituaries, ({ connectionsGoneMillis }) => connectionsGoneMillis);
   return [
     `${plan.processes} processes, ${threads} threads, ${threads * plan.borrowersPerThread} borrowers of ${plan.workMillis} ms, limit ${plan.limit}, time to live ${plan.ttlMillis} ms`,
     '',
-    '| | borrowings/s | of one pool | most connections | samples | failed |',
-    '|---|---|---|---|---|---|',
+    '| | borrowings/s | of one pool | most connections | samples | connections made | failed |',
+    '|---|---|---|---|---|---|---|',
     ...parts.map(line),
     '',
     `${obituaries.length} processes killed. After a kill the permits were back in ${permits} ms (median, most), the connections gone in ${connections} ms.`,
