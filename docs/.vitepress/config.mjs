@@ -22,9 +22,26 @@ const guide = [
     text: 'In production',
     items: [
       { text: 'Tuning', link: '/tuning' },
+      { text: 'Sizing', link: '/sizing' },
+      { text: 'Budgets', link: '/budgets' },
+      { text: 'Overload', link: '/overload' },
+      { text: 'Recovery', link: '/recovery' },
       { text: 'Watching', link: '/watching' },
       { text: 'Security', link: '/security' },
       { text: 'Benchmarks', link: '/benchmarks' },
+    ],
+  },
+  {
+    text: 'Back ends',
+    items: [
+      { text: 'HTTP', link: '/backends/http' },
+      { text: 'WebSocket', link: '/backends/websocket' },
+      { text: 'Redis', link: '/backends/redis' },
+      { text: 'MongoDB', link: '/backends/mongodb' },
+      { text: 'MySQL', link: '/backends/mysql' },
+      { text: 'SQLite', link: '/backends/sqlite' },
+      { text: 'Workers', link: '/backends/worker' },
+      { text: 'Browser contexts', link: '/backends/browser' },
     ],
   },
   {
