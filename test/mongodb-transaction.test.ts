@@ -24,6 +24,9 @@ import {
 
 vi.setConfig({ testTimeout: 20_000, hookTimeout: 20_000 });
 
+/** Asks often: what it waits for takes a few milliseconds. */
+const soon = (wanted: () => boolean) => vi.waitUntil(wanted, { interval: 5, timeout: 5_000 });
+
 /**
  * FerretDB has sessions, but no transactions. So a recorder stands before it that takes the words of transactions out
  * of the protocol: these tests show what is said to the server and in which order. That a server makes a transaction
@@ -105,7 +108,7 @@ await describeOnServer('transactions of MongoDB', startFerretdb, server => {
     const subscription = transaction(pool, (client, session) =>
       concat(insert(client, session), NEVER),
     ).subscribe(inserted);
-    await vi.waitUntil(() => inserted.mock.calls.length === 1);
+    await soon(() => inserted.mock.calls.length === 1);
     const next = lastValueFrom(execute(pool, 'orders', 'findOne'));
     subscription.unsubscribe();
     await next;
