@@ -272,21 +272,25 @@ await describeOnServer('mysqlPool', startMariadb, server => {
     });
 
     it('is killed on behalf of another account where one is given, on a server that has no room for the own one', async () => {
-      await using small = await startMariadb({ maxConnections: 2 });
-      await small.query(
+      const limit = (most: number) =>
+        mysql.query(`GRANT USAGE ON *.* TO rxpool@'%' WITH MAX_USER_CONNECTIONS ${most}`);
+      await mysql.query(
         "CREATE USER canceller@'%'; GRANT CONNECTION ADMIN ON *.* TO canceller@'%'",
       );
-      const cancelConnection = `mysql://canceller@127.0.0.1:${small.port}`;
-      const pool = mysql.open({ connection: small.url, cancelConnection, max: 2 });
-      await using _other = await pool.lease();
-      const sleeping = query(pool, 'SELECT SLEEP(60)').subscribe();
-      await stateOf(pool, ({ leased }) => leased === 2);
-      while (
-        !(await small.query('SHOW PROCESSLIST')).some(row => String(row['Info']).includes('SLEEP'))
-      );
-      sleeping.unsubscribe();
-      expect(await lastValueFrom(query(pool, 'SELECT 1 AS one'))).toEqual({ one: 1 });
-      expect(pool.stats).toMatchObject({ created: 2, destroyed: 0 });
+      await limit(2);
+      try {
+        const cancelConnection = `mysql://canceller@127.0.0.1:${server.port}`;
+        const pool = mysql.open({ cancelConnection, max: 2 });
+        await using _other = await pool.lease();
+        const sleeping = query(pool, 'SELECT SLEEP(60)').subscribe();
+        await mysql.untilThreads(threads => threads.some(sleeps));
+        await expect(mysql.open().lease()).rejects.toThrow('max_user_connections');
+        sleeping.unsubscribe();
+        expect(await lastValueFrom(query(pool, 'SELECT 1 AS one'))).toEqual({ one: 1 });
+        expect(pool.stats).toMatchObject({ created: 2, destroyed: 0 });
+      } finally {
+        await limit(100);
+      }
     });
 
     it('costs the connection, and nothing else, where there is no way to cancel', async () => {
@@ -414,13 +418,12 @@ await describeOnServer('mysqlPool', startMariadb, server => {
     });
 
     it('of the whole server is survived', async () => {
-      await using own = await startMariadb();
-      const pool = mysql.open({ connection: own.url, max: 2 });
+      const pool = mysql.open({ max: 2 });
       await onlyId(pool);
-      await own.kill();
+      await server.kill();
       await stateOf(pool, ({ size }) => size === 0);
       await expect(pool.lease()).rejects.toBeInstanceOf(CreateError);
-      await own.restart();
+      await server.restart();
       expect(await lastValueFrom(query(pool, 'SELECT 1 AS one'))).toEqual({ one: 1 });
     });
 

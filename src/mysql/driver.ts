@@ -33,33 +33,54 @@ export function coreOf(connection: MysqlConnection): Core {
   return (connection as { readonly connection?: Core }).connection ?? (connection as never);
 }
 
-const deaths = new WeakMap<Core, Observable<unknown>>();
+const deaths = new WeakMap<Core, AsyncSubject<unknown>>();
+const watched = new WeakSet<object>();
 
 /**
  * Emits once, when the connection is of no use any more. It listens for good: an `error` that nobody listens to ends
  * the process, and mysql2 tells some deaths to the statement that runs, others to the connection.
  */
 export function deathOf(core: Core): Observable<unknown> {
-  const known = deaths.get(core);
-  if (known !== undefined) return known;
-  const death = new AsyncSubject<unknown>();
-  const die = (error: unknown): void => {
-    death.next(error);
-    death.complete();
-  };
-  const lose = (): void => {
-    die(
-      Object.assign(new Error('The server has closed the connection'), {
-        code: 'PROTOCOL_CONNECTION_LOST',
-        fatal: true,
-      }),
-    );
-  };
-  core.on('error', die);
-  core.on('end', lose);
-  core.stream?.once('close', lose);
-  deaths.set(core, death);
+  let death = deaths.get(core);
+  if (death === undefined) {
+    const begun = new AsyncSubject<unknown>();
+    death = begun;
+    deaths.set(core, death);
+    core.on('error', error => {
+      die(begun, error);
+    });
+    core.on('end', () => {
+      die(begun, new ConnectionLostError());
+    });
+  }
+  followStream(core, death);
   return death;
+}
+
+/** Once encrypted, a connection has another stream than it began with. */
+function followStream(core: Core, death: AsyncSubject<unknown>): void {
+  const { stream } = core;
+  if (stream === undefined || watched.has(stream)) return;
+  watched.add(stream);
+  stream.once('close', () => {
+    die(death, new ConnectionLostError());
+  });
+}
+
+function die(death: AsyncSubject<unknown>, error: unknown): void {
+  death.next(error);
+  death.complete();
+}
+
+/** As mysql2 calls it, where it tells. */
+class ConnectionLostError extends Error {
+  override readonly name = 'ConnectionLostError';
+  readonly code = 'PROTOCOL_CONNECTION_LOST';
+  readonly fatal = true;
+
+  constructor() {
+    super('The server has closed the connection');
+  }
 }
 
 /** `createConnection` of the installed mysql2. */

@@ -71,7 +71,8 @@ const cancelTimeoutMillis = 2_000;
  * A connection that comes back while a statement runs on it has that killed on the server, then the session is reset;
  * only then the next borrower gets it. Where one of these fails the connection is destroyed: always on servers that do
  * not know COM_RESET_CONNECTION (MySQL before 5.7.3, MariaDB before 10.2.4) unless `reset` is given. A connection that
- * the server ends leaves the pool at once. Ending one waits until the server has closed it, three seconds at most.
+ * the server ends leaves the pool at once. Ending one waits until the server has closed it, a second at most
+ * (up to four where a statement has to be killed).
  *
  * Throws InvalidOptionsError as `createPool` does. A wrong password or a dead host is an error of the acquire: its
  * CreateError has the driver's own as `cause`.

@@ -4,8 +4,11 @@ import { serverName, type CancelLine } from './cancel-line.js';
 import type { MysqlConnection } from './connection.js';
 import { coreOf, cut, deathOf, type Core } from './driver.js';
 
-/** How long a connection may take to say goodbye before its socket is cut. */
-const goodbyeMillis = 3_000;
+/** How long the server may take to close a connection before its socket is cut. */
+const goodbyeMillis = 1_000;
+
+/** How long it may take to have it killed. */
+const killMillis = 3_000;
 
 /** What ends by itself within this needs no cancel, which takes a connection of its own. */
 const patienceMillis = 10;
@@ -103,7 +106,7 @@ export class Session<C extends MysqlConnection> {
     // Whoever has paused it and left would keep the rest of the rows, and everybody after it, waiting.
     this.connection.resume();
     if (this.#isBusy) {
-      const idle = this.connection.ping().then(() => true as const);
+      const idle = this.connection.ping();
       let isIdle = await this.#within(patienceMillis, idle);
       while (!isIdle) {
         // Never two at once, and each to its end: one that is late would hit the next statement.
@@ -142,10 +145,12 @@ export class Session<C extends MysqlConnection> {
   /** Ends the connection; resolves once the server has closed it, or the socket is cut. */
   async end(): Promise<void> {
     try {
-      await this.#within(goodbyeMillis, this.#goodbye());
+      await this.#sayGoodbye();
+      await this.#within(goodbyeMillis, this.#gone);
     } finally {
       cut(this.#core);
     }
+    await this.#within(goodbyeMillis, this.#line.closed);
   }
 
   /** In one round trip; refused by the server where the default database is another one. */
@@ -162,25 +167,23 @@ export class Session<C extends MysqlConnection> {
     return Boolean(this.#core._command);
   }
 
-  async #goodbye(): Promise<true> {
-    if (this.#failure === undefined) {
-      this.connection.resume();
-      if (this.#isBusy) {
-        // A server notices late that nobody waits for a statement any more, and counts the connection until then.
-        await this.#line.kill('CONNECTION', this.connection.threadId, this.#beginning.server);
-      } else {
-        this.#quit();
-      }
+  async #sayGoodbye(): Promise<void> {
+    if (this.#failure !== undefined) return;
+    this.connection.resume();
+    if (!this.#isBusy) {
+      this.#quit();
+      return;
     }
-    await this.#gone;
-    await this.#line.closed;
-    return true;
+    // A server notices late that nobody waits for a statement any more, and counts the connection until then.
+    const { threadId } = this.connection;
+    const killed = this.#line.kill('CONNECTION', threadId, this.#beginning.server);
+    await this.#within(killMillis, killed);
   }
 
   /** Whether it has happened by then. */
-  #within(millis: number, happening: Promise<true>): Promise<boolean> {
+  #within(millis: number, happening: Promise<unknown>): Promise<boolean> {
     const late$ = timer(millis, this.#scheduler).pipe(map(() => false));
-    return firstValueFrom(race(from(happening), late$));
+    return firstValueFrom(race(from(happening).pipe(map(() => true)), late$));
   }
 }
 
