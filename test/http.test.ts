@@ -391,7 +391,7 @@ describe('unsubscribing', () => {
     const startedAt = performance.now();
     await firstValueFrom(request(pool, { path: '/stuck' }));
     expect(await text(pool, '/hello')).toBe('hello');
-    expect(performance.now() - startedAt).toBeLessThan(1_500);
+    expect(performance.now() - startedAt).toBeLessThan(4_000);
     expect(pool.stats).toMatchObject({ created: 2, resetFailed: 1, destroyed: 1 });
   });
 

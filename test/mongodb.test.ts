@@ -422,7 +422,7 @@ await describeOnServer('MongoDB clients of a pool', startFerretdb, server => {
       proxy.resetAll();
       const startedAt = performance.now();
       await until(pool, ({ size }) => size === 0);
-      expect(performance.now() - startedAt).toBeLessThan(500);
+      expect(performance.now() - startedAt).toBeLessThan(2_000);
       expect(pool.stats).toMatchObject({ destroyed: 3, validateFailed: 0 });
       expect(await lastValueFrom(execute(pool, orders, 'countDocuments'))).toBeTypeOf('number');
     });
@@ -492,7 +492,7 @@ await describeOnServer('MongoDB clients of a pool', startFerretdb, server => {
       proxy.blackHole(true);
       const startedAt = performance.now();
       await pool.close();
-      expect(performance.now() - startedAt).toBeLessThan(2_500);
+      expect(performance.now() - startedAt).toBeLessThan(4_000);
       await soon(() => proxy.connections === 0);
       expect(pool.stats).toMatchObject({ destroyed: 2, destroyFailed: 0 });
     });
