@@ -6,6 +6,7 @@ import {
   postgresPermits,
   type PostgresPermitsOptions,
 } from '../src/budget/index.js';
+import type { Ledger } from '../src/budget/ledger.js';
 import { InvalidOptionsError } from '../src/index.js';
 import { permitSourceConformance } from '../src/testing/index.js';
 import { ask, grantedOf } from './budget-fixture.js';
@@ -35,10 +36,9 @@ await describeOnServer('postgresPermits', startPostgres, server => {
     return Object.assign(budget, { events });
   }
 
-  async function membersOf(key: string): Promise<string[]> {
+  async function accountsOf(key: string): Promise<Ledger['members']> {
     const rows = await server.query('SELECT ledger FROM rxpool_budgets WHERE key = $1', [key]);
-    const { members } = JSON.parse(String(rows[0]?.['ledger'])) as { members: object };
-    return Object.keys(members);
+    return (JSON.parse(String(rows[0]?.['ledger'])) as Ledger).members;
   }
 
   describe('keeps the contract of a PermitSource', () => {
@@ -63,8 +63,16 @@ await describeOnServer('postgresPermits', startPostgres, server => {
   });
 
   it('never gives more than there is to members that ask all at once, with a table that none has made', async () => {
-    const options = { key: anyKey(), limit: 5, table: 'public.budgets_of_a_test' };
-    const budgets = Array.from({ length: 12 }, () => budgetOn(options));
+    const options = {
+      key: anyKey(),
+      limit: 5,
+      table: 'public.budgets_of_a_test',
+      ttlMillis: 60_000,
+      pollMillis: 30,
+    };
+    const budgets = Array.from({ length: 12 }, () =>
+      budgetOn({ ...options, answerTimeoutMillis: 20_000 }),
+    );
     const askers = budgets.flatMap(budget => ask(budget, 2));
     await vi.waitFor(() => expect(grantedOf(askers)).toHaveLength(5), patience);
     // Each that is given back goes to one other; all are served in the end, and never more than five at once.
@@ -85,12 +93,18 @@ await describeOnServer('postgresPermits', startPostgres, server => {
   });
 
   it('gives the permits of a dead member back one time to live after its last sign of life', async () => {
-    const options = { key: anyKey(), limit: 2, ttlMillis: 500 };
+    const key = anyKey();
+    const options = { key, limit: 2, ttlMillis: 500, recallAfterMillis: 60_000 };
     let isDead = false;
+    let lastCall: Promise<unknown> = Promise.resolve();
     const dying = postgresPermits(
       {
-        query: (text, values) =>
-          isDead ? new Promise<never>(() => undefined) : client.query(text, values),
+        query: (text, values) => {
+          if (isDead) return new Promise<never>(() => undefined);
+          const call = client.query(text, values);
+          lastCall = call;
+          return call;
+        },
       },
       { ...options, member: 'dying' },
     );
@@ -98,12 +112,16 @@ await describeOnServer('postgresPermits', startPostgres, server => {
     const held = ask(dying, 2);
     await vi.waitFor(() => expect(grantedOf(held)).toHaveLength(2), patience);
     isDead = true;
-    const diedAt = performance.now();
-    const waiting = ask(budgetOn(options), 2);
+    await lastCall;
+    const lastSeen = ((await accountsOf(key))['dying']?.expiresAt ?? NaN) - 500;
+    const living = budgetOn(options);
+    const waiting = ask(living, 2);
     await vi.waitFor(() => expect(grantedOf(waiting)).toHaveLength(2), patience);
-    const tookMillis = performance.now() - diedAt;
-    expect(tookMillis).toBeGreaterThan(300);
-    expect(tookMillis).toBeLessThan(800);
+    // By the server's clock, in its own books: how busy this machine is does not matter.
+    for (const [, , grantedAt] of (await accountsOf(key))[living.member]?.holds ?? []) {
+      expect(grantedAt - lastSeen).toBeGreaterThanOrEqual(500);
+      expect(grantedAt - lastSeen).toBeLessThan(2_000);
+    }
   });
 
   it('leaves no member in the table that was disposed of', async () => {
@@ -111,10 +129,10 @@ await describeOnServer('postgresPermits', startPostgres, server => {
     const budget = budgetOn({ key, limit: 1 });
     const [asker] = ask(budget, 1);
     await vi.waitFor(() => expect(asker?.permit).toBeDefined(), patience);
-    expect(await membersOf(key)).toEqual([budget.member]);
+    expect(Object.keys(await accountsOf(key))).toEqual([budget.member]);
     await budget.dispose();
     expect(asker?.losses).toBe(1);
-    expect(await membersOf(key)).toEqual([]);
+    expect(await accountsOf(key)).toEqual({});
   });
 
   it('writes nothing while a member only asks whether something became free', async () => {
