@@ -23,8 +23,9 @@ export class ProcessClock implements SchedulerLike {
     return this.thawsAt > this.#time.now;
   }
 
+  /** Whole milliseconds, as `Date.now()` gives. */
   now(): number {
-    return this.#offset + this.#time.now * this.#rate;
+    return Math.floor(this.#offset + this.#time.now * this.#rate);
   }
 
   /** Somebody sets it. Timers that run are not moved by that. */
@@ -42,8 +43,9 @@ export class ProcessClock implements SchedulerLike {
     state?: State,
   ): Subscription {
     const act = work as (this: unknown, state?: State) => void;
+    // As Node's timers do: whole milliseconds, one at least.
     return new Subscription(
-      this.arrive(Math.max(0, delay) / this.#rate, () => {
+      this.arrive(Math.max(1, Math.ceil(delay)) / this.#rate, () => {
         act.call(undefined, state);
       }),
     );
