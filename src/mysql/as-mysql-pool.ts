@@ -8,11 +8,14 @@ export interface MysqlPoolConnection {
   release(): void;
 }
 
-type EventName = string | symbol;
 // The faces of mysql2 and of `EventEmitter`, whose own types only those have who have mysql2 and the types of Node.
 /* eslint-disable @typescript-eslint/no-explicit-any */
-type Anything = (...parameters: any[]) => any;
-type Listener = (...parameters: any[]) => void;
+
+/** Any of the ways in which mysql2 takes a statement, callbacks included. */
+export type MysqlPoolMethod = (...parameters: any[]) => any;
+
+/** Who listens to an event of the facade. */
+export type MysqlPoolListener = (...parameters: any[]) => void;
 
 /**
  * The surface of mysql2's pools, both of them: with a callback a method is that of `mysql2` and lends the driver's core
@@ -21,20 +24,25 @@ type Listener = (...parameters: any[]) => void;
 export interface MysqlPool<C extends MysqlConnection> {
   /** Errors: those of `pool.lease`. */
   getConnection(): Promise<C & MysqlPoolConnection>;
+  /** The same to a callback, which gets the core connection of `mysql2`. */
   getConnection(callback: (error: any, connection: any) => void): void;
   /** As `connection.release()`. */
   releaseConnection(connection: any): void;
   /** Runs one statement on any connection, as `connection.query` does. */
-  readonly query: C['query'] & Anything;
+  readonly query: C['query'] & MysqlPoolMethod;
   /** Runs one prepared statement on any connection, as `connection.execute` does. */
-  readonly execute: C['execute'] & Anything;
+  readonly execute: C['execute'] & MysqlPoolMethod;
   /** Closes the pool, as `pool.close()` does: whoever holds a connection may end what it is at. */
   end(): Promise<void>;
+  /** The same to a callback. */
   end(callback: (error: any) => void): void;
   /** This pool: its methods give promises where they are given no callback. */
   promise(): any;
+  /** A value as it stands in SQL, by the settings of the connections; throws before there was any. */
   escape(value: any): string;
+  /** A name as it stands in SQL; throws before there was any connection. */
   escapeId(name: any): string;
+  /** SQL with its values filled in; throws before there was any connection. */
   format(sql: string, values?: any): string;
   /** Prepared statements belong to a connection: throws. */
   unprepare(sql: string): any;
@@ -45,20 +53,34 @@ export interface MysqlPool<C extends MysqlConnection> {
    * `connection` when a connection is lent for the first time, `acquire`, `release`, all with the core connection, and
    * `enqueue` when somebody has to wait.
    */
-  on(event: EventName, listener: Listener): this;
-  addListener(event: EventName, listener: Listener): this;
-  once(event: EventName, listener: Listener): this;
-  prependListener(event: EventName, listener: Listener): this;
-  prependOnceListener(event: EventName, listener: Listener): this;
-  off(event: EventName, listener: Listener): this;
-  removeListener(event: EventName, listener: Listener): this;
-  removeAllListeners(event?: EventName): this;
-  emit(event: EventName, ...parameters: any[]): boolean;
-  listenerCount(event: EventName, listener?: Listener): number;
-  listeners(event: EventName): any[];
-  rawListeners(event: EventName): any[];
+  on(event: string | symbol, listener: MysqlPoolListener): this;
+  /** As `on`. */
+  addListener(event: string | symbol, listener: MysqlPoolListener): this;
+  /** As `on`, for the next time only. */
+  once(event: string | symbol, listener: MysqlPoolListener): this;
+  /** As `on`, before all other listeners. */
+  prependListener(event: string | symbol, listener: MysqlPoolListener): this;
+  /** As `once`, before all other listeners. */
+  prependOnceListener(event: string | symbol, listener: MysqlPoolListener): this;
+  /** Ends what `on` began with the same listener. */
+  off(event: string | symbol, listener: MysqlPoolListener): this;
+  /** As `off`. */
+  removeListener(event: string | symbol, listener: MysqlPoolListener): this;
+  /** Ends all listening to an event, or to every one. */
+  removeAllListeners(event?: string | symbol): this;
+  /** Tells the listeners; whether there are any. */
+  emit(event: string | symbol, ...parameters: any[]): boolean;
+  /** How many listen. */
+  listenerCount(event: string | symbol, listener?: MysqlPoolListener): number;
+  /** Who listens, those of `once` as they were given. */
+  listeners(event: string | symbol): any[];
+  /** Who listens, those of `once` as they are kept. */
+  rawListeners(event: string | symbol): any[];
+  /** The events that somebody listens to. */
   eventNames(): any[];
+  /** From how many listeners to one event on Node warns of a leak. */
   getMaxListeners(): number;
+  /** Sets that; 0 is off. */
   setMaxListeners(count: number): this;
   /** Closes the pool; nobody waits for it. */
   [Symbol.dispose](): void;

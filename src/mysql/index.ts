@@ -1,4 +1,10 @@
-export { asMysqlPool, type MysqlPool, type MysqlPoolConnection } from './as-mysql-pool.js';
+export {
+  asMysqlPool,
+  type MysqlPool,
+  type MysqlPoolConnection,
+  type MysqlPoolListener,
+  type MysqlPoolMethod,
+} from './as-mysql-pool.js';
 export type {
   CreateMysqlConnection,
   MysqlConnection,

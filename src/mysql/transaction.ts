@@ -45,8 +45,10 @@ export interface TransactionOptions extends AcquireOptions {
  * back and nobody passed that error on, or a statement that commits by itself (any DDL) ran in it.
  */
 export class TransactionLostError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'TransactionLostError';
 
+  /** For the pool on whose connection it was. */
   constructor(pool: Pool<unknown>) {
     super(
       'TRANSACTION_LOST',

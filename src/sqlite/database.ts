@@ -4,9 +4,13 @@ import type { Pool } from '../index.js';
 export interface SqliteStatement {
   // What a statement takes and gives is what its caller knows it to be, as with the drivers themselves.
   /* eslint-disable @typescript-eslint/no-explicit-any */
+  /** All rows, as objects. */
   all(...values: any[]): any[];
+  /** The first row, or undefined. */
   get(...values: any[]): any;
+  /** Runs it for what it changes; what that was. */
   run(...values: any[]): any;
+  /** Row by row, read as they are asked for. */
   iterate?(...values: any[]): IterableIterator<any>;
   /* eslint-enable @typescript-eslint/no-explicit-any */
 }
@@ -20,8 +24,11 @@ export interface SqliteStatement {
  * ```
  */
 export interface SqliteDatabase {
+  /** Runs one statement, or several, for their effects. */
   exec(sql: string): unknown;
+  /** Throws what is wrong with the statement. */
   prepare(sql: string): SqliteStatement;
+  /** Rolls back what is open, and closes the connection. */
   close(): unknown;
 }
 

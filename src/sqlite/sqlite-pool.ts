@@ -50,6 +50,7 @@ export interface SqlitePoolOptions<D extends SqliteDatabase = SqliteDatabase>
 
 /** One file: a pool of connections that read, and one of the single connection that writes. */
 export interface SqlitePool<D extends SqliteDatabase = SqliteDatabase> extends AsyncDisposable {
+  /** The file. */
   readonly path: string;
   /** Up to `readers` connections, on which SQLite refuses to write. */
   readonly read: Pool<D>;
@@ -60,6 +61,8 @@ export interface SqlitePool<D extends SqliteDatabase = SqliteDatabase> extends A
    * CloseError that holds every failure.
    */
   close(options?: CloseOptions): Promise<void>;
+  /** As `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
