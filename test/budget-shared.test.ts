@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -156,18 +157,35 @@ describe('sharedPermits', () => {
   });
 });
 
+/** What Node can run, whatever it knows of TypeScript. */
+async function bundled(file: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [fileURLToPath(new URL(file, import.meta.url))],
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    write: false,
+  });
+  return outputFiles[0]?.text ?? '';
+}
+
+describe('sharedPermits in a process with nothing else to do', () => {
+  it('keeps it alive neither for a permit that is held nor for one that is waited for', async () => {
+    const input = await bundled('./budget-process.ts');
+    const child = execFile(process.execPath, ['-'], { timeout: 20_000 });
+    let output = '';
+    child.stdout?.on('data', text => (output += String(text)));
+    child.stdin?.end(input);
+    const [code] = (await once(child, 'close')) as [number | null];
+    expect(code).toBe(0);
+    expect(output).toBe('held 1, waiting 1\n');
+  }, 30_000);
+});
+
 describe('sharedPermits among real threads', () => {
   let code = '';
   beforeAll(async () => {
-    const { outputFiles } = await build({
-      entryPoints: [fileURLToPath(new URL('./budget-thread.ts', import.meta.url))],
-      bundle: true,
-      platform: 'node',
-      format: 'cjs',
-      external: ['pg'],
-      write: false,
-    });
-    code = outputFiles[0]?.text ?? '';
+    code = await bundled('./budget-thread.ts');
   });
 
   function start(memory: SharedArrayBuffer, out: SharedArrayBuffer, options: object): Worker {
