@@ -118,12 +118,17 @@ describe('what a pool lets go of while it lives', { timeout: 60_000 }, () => {
       // Once before: what the engine and the runner compile and cache is no leak.
       await crowd(10_000);
       await countAlive([]);
-      const before = heapBytes();
-      await crowd(waiters);
-      expect(pool.state).toMatchObject({ waiting: 0, leased: 1 });
-      expect(await countAlive(sample)).toBe(0);
-      // The least that an object takes are three words. Compiled code moves the figure by some of it.
-      expect(heapBytes() - before).toBeLessThan(waiters * 24);
+      // The least that an object takes are three words. A leak takes them each time; compiled code does once.
+      const mostBytes = waiters * 24;
+      let bytes = Infinity;
+      for (let round = 0; round < 3 && bytes >= mostBytes; round += 1) {
+        const before = heapBytes();
+        await crowd(waiters);
+        expect(pool.state).toMatchObject({ waiting: 0, leased: 1 });
+        expect(await countAlive(sample)).toBe(0);
+        bytes = heapBytes() - before;
+      }
+      expect(bytes).toBeLessThan(mostBytes);
       expect(holder.lease.released).toBe(false);
     },
   );
