@@ -59,6 +59,7 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
   function boot(): Promise<boolean> {
     const settings = {
       datadir: data,
+      tmpdir: server.directory,
       socket: socketPath,
       'bind-address': host,
       port,
@@ -111,6 +112,7 @@ export async function startMariadb(options: MariadbOptions = {}): Promise<Mariad
     await server.run(install, [
       '--no-defaults',
       `--datadir=${data}`,
+      `--tmpdir=${server.directory}`, // one that starts deletes the temporary tables of all who share the folder
       '--auth-root-authentication-method=normal',
       '--skip-test-db',
       '--skip-name-resolve',
