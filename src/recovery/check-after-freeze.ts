@@ -28,7 +28,9 @@ export interface CheckAfterFreezeOptions extends ProcessFreezeOptions {
 
 /** A freeze, and how the pool was found after it. */
 export interface FreezeCheck {
+  /** What the check was made for. */
   readonly freeze: ProcessFreeze;
+  /** What `pool.healthCheck()` found after it. */
   readonly health: PoolHealth;
 }
 

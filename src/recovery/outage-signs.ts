@@ -1,4 +1,4 @@
-/** Why an outage is taken to have begun. */
+/** Why an outage is taken to have begun: creates failed in a row, or resources broke in one burst. */
 export type OutageReason = 'createsFailed' | 'resourcesBroke';
 
 /** What the signs add up to. */

@@ -7,18 +7,24 @@ export type RecoveryState = 'up' | 'down' | 'recovering';
 export interface RecoveryEventFacts {
   /** An outage has begun: the pools' generations are retired, and creates are held from now on. */
   down: {
+    /** What it was seen by. */
     readonly reason: OutageReason;
     /** Creates that failed in a row, or resources that broke within the burst. */
     readonly count: number;
     /** What the last of them failed with. */
     readonly error: unknown;
+    /** How long from now until one create is let through. */
     readonly nextProbeMillis: number;
   };
   /** One create is let through. `attempt` counts the probes of this outage from 1. */
   probing: { readonly attempt: number };
+  /** The create that was let through failed, with `error`: it is still down, and the next one comes later. */
   probeFailed: {
+    /** Which probe it was, from 1. */
     readonly attempt: number;
+    /** What its create failed with. */
     readonly error: unknown;
+    /** How long from now until the next one. */
     readonly nextProbeMillis: number;
   };
   /** The probe's resource was created: creates are let through at the refill rate. */
