@@ -1,0 +1,18 @@
+import { PoolError, type PoolState } from '../index.js';
+
+/** The resource that a lease shared broke, so that all its leases ended. `cause` is what `watch` or a borrower said of it. */
+export class SharedResourceBrokenError extends PoolError {
+  override readonly name = 'SharedResourceBrokenError';
+
+  constructor(pool: string, state: PoolState, cause: unknown) {
+    super(
+      'SHARED_RESOURCE_BROKEN',
+      pool,
+      state,
+      'the shared resource broke, and its leases with it',
+      {
+        cause,
+      },
+    );
+  }
+}
