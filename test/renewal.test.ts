@@ -53,6 +53,50 @@ describe('recycle with a pace', () => {
     expect(pool.state.size).toBe(3);
   });
 
+  it('also ends resources that go from one borrower to the next and are never idle', () => {
+    const { pool, time, ended } = virtualPool({ max: 2, idleTimeoutMillis: Infinity });
+    const first = [borrow(pool), borrow(pool)];
+    const waiting = [borrow(pool), borrow(pool), borrow(pool)];
+    void pool.recycle({ maxUnavailable: 1 });
+    expect(ended).toEqual([]);
+    expect(pool.resources().map(({ stale }) => stale)).toEqual([true, false]);
+    first[1]?.leave();
+    expect(waiting[0]?.lease.resource.number).toBe(2);
+    first[0]?.leave();
+    expect(waiting[1]?.lease.resource.number).toBe(3);
+    time.advance(1);
+    waiting[0]?.leave();
+    expect(waiting[2]?.lease.resource.number).toBe(4);
+    expect(ended.map(({ number, reason }) => [number, reason])).toEqual([
+      [1, 'recycled'],
+      [2, 'recycled'],
+    ]);
+  });
+
+  it('lets a resource that is being made join when it is there, and takes the pace up at once', () => {
+    const { pool, time, ended, made } = virtualPool(
+      { max: 2, idleTimeoutMillis: Infinity },
+      { create: 10 },
+    );
+    void pool.prefill(2);
+    time.advance(5);
+    void pool.recycle({ maxUnavailable: 2 });
+    expect(ended).toEqual([]);
+    time.advance(5);
+    expect(ended.map(({ number }) => number)).toEqual([1, 2]);
+    time.advance(10);
+    expect(made).toHaveLength(2);
+    expect(pool.state.size).toBe(0);
+  });
+
+  it('arms no timer where no time between steps is asked for', () => {
+    const { pool, time } = virtualPool({ max: 2, idleTimeoutMillis: Infinity });
+    const holder = borrow(pool);
+    void pool.recycle({ maxUnavailable: 1 });
+    expect(time.pending).toBe(0);
+    holder.leave();
+  });
+
   it('stops where new ones cannot be made, and goes on when they can', async () => {
     let works = true;
     let number = 0;

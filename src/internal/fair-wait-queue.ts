@@ -77,16 +77,15 @@ export class FairWaitQueue<T> implements Queue<T> {
     const byRank = this.#rankOf(a, now) - this.#rankOf(b, now);
     if (byRank !== 0) return byRank < 0;
     const byShare = (this.#held.get(a.label) ?? 0) - (this.#held.get(b.label) ?? 0);
-    if (byShare !== 0) return byShare < 0;
-    return idOfHead(a) < idOfHead(b);
+    return byShare === 0 ? oldestOf(a).id < oldestOf(b).id : byShare < 0;
   }
 
-  #rankOf({ priority, list }: FairLane<T>, now: number): number {
-    const waited = now - (list.head?.requestedAt ?? now);
-    return priority - Math.floor(waited / this.#ageingMillis);
+  #rankOf(lane: FairLane<T>, now: number): number {
+    return lane.priority - Math.floor((now - oldestOf(lane).requestedAt) / this.#ageingMillis);
   }
 }
 
-function idOfHead<T>({ list }: FairLane<T>): number {
-  return list.head?.id ?? 0;
+/** A lane that is empty is in no queue. */
+function oldestOf<T>({ list }: FairLane<T>): Request<T> {
+  return list.head as Request<T>;
 }

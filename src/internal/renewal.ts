@@ -118,7 +118,6 @@ export class Renewal<T> {
       rotation.left.delete(slot);
       rotation.leaving.delete(slot);
     }
-    if (this.#recyclings.length === 0) return;
     for (const recycling of this.#recyclings) {
       if (slot.generation <= recycling.generation) recycling.remaining -= 1;
     }
@@ -148,10 +147,10 @@ export class Renewal<T> {
     if (!journal.isRunning || rotation.place >= 0 || leaving.size > 0) return;
     if (!this.#isMadeGood(rotation)) return;
     // Idle ones first: nobody waits for those.
-    const next = [...left].filter(({ status }) => status === 'idle');
-    for (const slot of left)
-      if (slot.status !== 'idle' && slot.status !== 'creating') next.push(slot);
-    const chosen = next.slice(0, pace.maxUnavailable);
+    const made = [...left].filter(({ status }) => status !== 'creating');
+    const idle = made.filter(({ status }) => status === 'idle');
+    const busy = made.filter(({ status }) => status !== 'idle');
+    const chosen = [...idle, ...busy].slice(0, pace.maxUnavailable);
     if (chosen.length === 0) return;
     if (pace.everyMillis > 0) this.#timetable.plan(rotation, now + pace.everyMillis);
     for (const slot of chosen) {
