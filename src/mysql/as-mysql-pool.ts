@@ -94,8 +94,8 @@ export interface MysqlPool<C extends MysqlConnection> {
  *
  * ```ts
  * const pool = mysqlPool({ connection: process.env['MYSQL_URL'] ?? {}, createConnection });
- * const db = new Kysely<Schema>({ dialect: new MysqlDialect({ pool: asMysqlPool(pool) }) });
- * const db = drizzle({ client: asMysqlPool(pool) });
+ * const kysely = new Kysely<Schema>({ dialect: new MysqlDialect({ pool: asMysqlPool(pool) }) });
+ * const orders = drizzle({ client: asMysqlPool(pool) });
  * ```
  *
  * What is lent is the driver's own connection. A transaction that its borrower left open is rolled back before the next
