@@ -30,7 +30,9 @@ const reports = [
     chaosSeconds,
     progress: values.quiet ? () => undefined : console.log,
   });
-  console.log(`      ${((performance.now() - startedAt) / 1_000).toFixed(1)} s of real time`);
+  const verdict =
+    report.violations.length === 0 ? 'kept all promises' : report.violations.join('; ');
+  console.log(`${((performance.now() - startedAt) / 1_000).toFixed(1)} s of real time: ${verdict}`);
   return report;
 });
 
