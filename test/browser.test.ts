@@ -201,6 +201,16 @@ describe.skipIf(chromiumPath === undefined && process.env['CI'] === undefined)(
         await lease.release();
       });
 
+      it('fail when their context is closed while they open', async () => {
+        const pool = openPool();
+        const lease = await pool.lease();
+        const opening = lastValueFrom(withPage(lease.resource, () => of(1)));
+        const failing = expect(opening).rejects.toThrow('closed');
+        await lease.resource.close();
+        await failing;
+        await lease.release();
+      });
+
       it('end with a signal', async () => {
         const pool = openPool();
         const controller = new AbortController();

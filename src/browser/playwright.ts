@@ -21,6 +21,7 @@ export interface BrowserContextLike<P extends PageLike = PageLike> {
   setOffline(offline: boolean): Promise<void>;
   unrouteAll(options: { behavior: 'ignoreErrors' }): Promise<void>;
   on(event: 'close', listener: () => void): unknown;
+  off(event: 'close', listener: () => void): unknown;
 }
 
 /** What this adapter needs of a page. */

@@ -84,9 +84,14 @@ function onPage<P extends PageLike, R>(
   );
 }
 
-/** A page that comes too late is closed. */
+/** A page that comes too late is closed. When the context is closed meanwhile, Playwright's `newPage` never settles. */
 function opened<P extends PageLike>(context: BrowserContextLike<P>): Observable<P> {
   return new Observable(subscriber => {
+    const closed = (): void => {
+      subscriber.error(new Error('The context was closed while it opened a page'));
+    };
+    context.on('close', closed);
+    subscriber.add(() => context.off('close', closed));
     context.newPage().then(
       page => {
         if (subscriber.closed) page.close().catch(() => undefined); // As above.

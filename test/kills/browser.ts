@@ -10,8 +10,8 @@ const max = 3;
 /** Not compiled, and so not beside what is compiled of this file. */
 const chromium = new URL('../../../../test/dashboard/chromium.mjs', import.meta.url);
 
-/** Of all kills: those that take the whole browser. */
-const crashes = 0.3;
+/** Of all kills: those that take the whole browser, and those that take the process of a page. The others close a context. */
+const crashes = { browser: 0.3, page: 0.4 };
 
 export const trial: KillTrial = {
   name: 'browser',
@@ -37,18 +37,7 @@ export const trial: KillTrial = {
       pool,
       borrow: () => work(pool, site.url.replace('ws:', 'http:')),
       async kill() {
-        if (browser === undefined || !browser.isConnected()) return;
-        const session = await browser.newBrowserCDPSession();
-        if (Math.random() < crashes) {
-          // It does not live to answer.
-          await session.send('Browser.crash').catch(() => undefined);
-          return;
-        }
-        const ids = await contextIds(browser);
-        const browserContextId = ids[Math.floor(Math.random() * ids.length)];
-        if (browserContextId === undefined) return;
-        await session.send('Target.disposeBrowserContext', { browserContextId });
-        await session.detach();
+        if (browser?.isConnected() === true) await killSomethingOf(browser);
       },
       serverCount: async () =>
         browser?.isConnected() === true ? (await contextIds(browser)).length : 0,
@@ -57,6 +46,38 @@ export const trial: KillTrial = {
     };
   },
 };
+
+async function killSomethingOf(browser: Browser): Promise<void> {
+  const choice = Math.random();
+  const session = await browser.newBrowserCDPSession();
+  if (choice < crashes.browser) {
+    // It does not live to answer.
+    await session.send('Browser.crash').catch(() => undefined);
+    return;
+  }
+  if (choice < crashes.browser + crashes.page) {
+    const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+    const renderers = processInfo.filter(({ type }) => type === 'renderer');
+    const victim = oneOf(renderers);
+    if (victim !== undefined) killProcess(victim.id);
+  } else {
+    await oneOf(browser.contexts())?.close();
+  }
+  await session.detach();
+}
+
+function killProcess(id: number): void {
+  try {
+    process.kill(id, 'SIGKILL');
+  } catch (error) {
+    // Its page has ended by itself meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+function oneOf<Item>(items: readonly Item[]): Item | undefined {
+  return items[Math.floor(Math.random() * items.length)];
+}
 
 async function contextIds(browser: Browser): Promise<string[]> {
   const session = await browser.newBrowserCDPSession();
