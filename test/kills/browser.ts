@@ -15,6 +15,7 @@ const crashes = { browser: 0.3, page: 0.4 };
 
 export const trial: KillTrial = {
   name: 'browser',
+  costs: 25,
   async open() {
     const { chromiumPath, openChromium } = (await import(
       chromium.href

@@ -4,6 +4,8 @@ import type { Pool } from '../../src/index.js';
 /** A back end that shows what it does when its resources are killed. A file here that exports one as `trial` takes part. */
 export interface KillTrial {
   readonly name: string;
+  /** How many borrowings of other trials one of this one costs in time: it makes so many times fewer. Default 1. */
+  readonly costs?: number;
   /** Starts what it needs and makes the pool, as its last step. Throws MissingServerError where there is no server. */
   open(): Promise<OpenTrial>;
 }
