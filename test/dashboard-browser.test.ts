@@ -82,7 +82,7 @@ async function crowd(pool: Pool<object>, waiting: number): Promise<Lease<object>
 
 describe.skipIf(chromiumPath === undefined)(
   'the dashboard in a browser',
-  { timeout: 30_000 },
+  { timeout: 90_000 },
   () => {
     beforeAll(async () => {
       browser = await openChromium();
