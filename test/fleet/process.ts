@@ -40,6 +40,13 @@ const counting = setInterval(() => {
 }, countEveryMillis);
 
 process.once('message', () => {
+  // For whoever has to find out why a process does not end.
+  setTimeout(() => {
+    console.error(
+      `${name} is told to stop for long, and has threads`,
+      threads.map(({ threadId }) => threadId),
+    );
+  }, 25_000).unref();
   const exits = threads.map(thread => once(thread, 'exit'));
   for (const thread of threads) thread.postMessage('stop');
   void Promise.all(exits).then(() => {

@@ -55,9 +55,18 @@ const work = borrowAll(pool, {
 });
 await told;
 isOver = true;
+// For whoever has to find out why a thread does not end.
+let stage = 'closing the pool';
+const impatience = setTimeout(() => {
+  console.error(`${pool.name} is still ${stage}`, pool.state, permits.state, client.status);
+}, 20_000);
+impatience.unref();
 // Who still waits for a permit would wait for its turn.
 await pool.close({ drainTimeoutMillis: 10_000 });
+stage = 'waiting for its borrowers';
 await work;
+stage = 'disposing of the budget';
 await permits.dispose();
+stage = 'ending';
 client.disconnect();
 subscriber.disconnect();
