@@ -38,7 +38,7 @@ class StreamServer {
   async start(): Promise<void> {
     this.server.on('session', session => this.sessions.push(session));
     this.server.on('stream', stream => {
-      const session = stream.session!;
+      const session = stream.session as ServerHttp2Session;
       this.#count(session, 1);
       stream.on('close', () => {
         this.#count(session, -1);
