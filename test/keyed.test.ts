@@ -462,6 +462,17 @@ describe('keys', () => {
     expect(world.pool.keys()).toEqual(['held']);
   });
 
+  it('are counted until what they have is gone, also inside the events of their end', () => {
+    const world = new World({ idleKeyMillis: 100 }, {}, { create: 0, destroy: 10 });
+    world.hold('a').subscription.unsubscribe();
+    const sizes: string[] = [];
+    world.pool.stats$.subscribe(({ type }) => sizes.push(`${type} ${world.pool.state.size}`));
+    world.advance(110);
+
+    expect(sizes).toEqual(['draining 1', 'destroying 1', 'destroyed 0', 'closed 0']);
+    expect(world.pool.keys()).toEqual([]);
+  });
+
   it('stay for ever with idleKeyMillis: Infinity, and no timer runs', () => {
     const world = new World({ idleKeyMillis: Infinity });
     void world.hold('a').lease!.release();

@@ -126,7 +126,7 @@ class Keyed<K, T> implements KeyedPool<K, T> {
   /** Also those of keys that were forgotten, while they have resources to destroy. */
   readonly #shares = new Map<K, Share>();
   /** Pools that are closing because their keys were forgotten. */
-  readonly #retiring = new Map<Pool<T>, Promise<void>>();
+  readonly #retiring = new Set<Pool<T>>();
   /** Keys that nobody uses, and since when, the longest first. */
   readonly #quiet = new Map<Entry<K, T>, number>();
   /** Keys that have idle resources. */
@@ -223,7 +223,7 @@ class Keyed<K, T> implements KeyedPool<K, T> {
 
   *#pools(): Iterable<Pool<T>> {
     for (const { pool } of this.#entries.values()) yield pool;
-    yield* this.#retiring.keys();
+    yield* this.#retiring;
   }
 
   #poolOf(key: K): Pool<T> {
@@ -318,9 +318,10 @@ class Keyed<K, T> implements KeyedPool<K, T> {
       }
       this.#quiet.delete(entry);
       this.#entries.delete(entry.key);
+      // Before it closes: its events are told while `state` counts it, and `#gone` may come within.
+      this.#retiring.add(entry.pool);
       // What fails on the way its events tell.
-      const closing = entry.pool.close().catch(() => undefined);
-      this.#retiring.set(entry.pool, closing);
+      entry.pool.close().catch(() => undefined);
     }
   }
 
