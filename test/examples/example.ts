@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 
 /** A program of docs/examples. */
@@ -6,6 +7,8 @@ export interface Example {
   readonly name: string;
   /** What `// prints: …` says after each line that prints. */
   readonly promised: readonly string[];
+  /** Why this Node cannot run it. */
+  readonly wants: string | undefined;
   /** The variables of the environment that it reads. */
   readonly variables: readonly string[];
 }
@@ -23,5 +26,9 @@ export function exampleOf(name: string, text: string): Example {
   const variables = [...text.matchAll(/process\.env(?:\.|\[['"])(\w+)/g)].map(
     match => match[1] ?? '',
   );
-  return { name, promised, variables: [...new Set(variables)] };
+  const wants =
+    text.includes("'rxpool/sqlite'") && !isBuiltin('node:sqlite')
+      ? 'node:sqlite, so Node 22.13 or newer'
+      : undefined;
+  return { name, promised, wants, variables: [...new Set(variables)] };
 }

@@ -30,6 +30,10 @@ function wanted(): Example[] {
 }
 
 async function isGood(example: Example, needs: Needs): Promise<boolean> {
+  if (example.wants !== undefined) {
+    console.log(`${example.name}: left out: it wants ${example.wants}`);
+    return true;
+  }
   let environment: Record<string, string>;
   try {
     environment = await needs.environment(example.variables);
@@ -50,7 +54,7 @@ async function main(): Promise<boolean> {
   let good = 0;
   const examples = wanted();
   for (const example of examples) if (await isGood(example, needs)) good += 1;
-  console.log(`${good} of ${examples.length} examples`);
+  console.log(`${good} of ${examples.length} examples good or left out`);
   return good === examples.length && good > 0;
 }
 

@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { MissingServerError } from '../services/missing-server.js';
 
 interface Service extends AsyncDisposable {
@@ -41,7 +43,9 @@ export class Needs implements AsyncDisposable {
 }
 
 async function chromium(): Promise<string> {
-  const { chromiumPath } = (await import('../dashboard/chromium.mjs')) as {
+  // From the sources: the compiler does not copy it.
+  const file = pathToFileURL(resolve('test/dashboard/chromium.mjs')).href;
+  const { chromiumPath } = (await import(file)) as {
     chromiumPath: string | undefined;
   };
   if (chromiumPath === undefined) {
