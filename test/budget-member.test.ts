@@ -378,8 +378,29 @@ describe('a budget whose server is away', () => {
     expect(held.map(({ losses }) => losses)).toEqual([0, 0]);
     time.advance(1);
     expect(held.map(({ losses }) => losses)).toEqual([1, 1]);
-    expect(member.state.held).toBe(0);
     expect(member.events.at(-1)).toMatchObject({ type: 'lost', error: { reason: 'away' } });
+    for (const each of held) each.release();
+    expect(member.state.held).toBe(0);
+  });
+
+  it('does not let others have what it gave up for as long as a lease goes on with it (fleet seed 1: 11 of 10)', () => {
+    const { time, server, member } = lonely({ whenAway: 'none' });
+    const other = memberOf(server, time, { limit: 4, member: 'other' });
+    const held = ask(member, 3);
+    server.cutOff.add(member.member);
+    time.advance(8_000);
+    expect(held.map(({ losses }) => losses)).toEqual([1, 1, 1]);
+    held[0]?.release();
+    server.cutOff.clear();
+    time.advance(1_000);
+    ask(other, 4);
+    time.advance(2_000);
+    // Two are in use still, lost or not.
+    expect(other.state.held).toBe(2);
+    for (const each of held) each.release();
+    time.advance(2_000);
+    expect(other.state.held).toBe(4);
+    expect(held.map(({ losses }) => losses)).toEqual([1, 1, 1]);
   });
 
   it('keeps, or takes, a safe share with `{ share }`, floors first', () => {
@@ -389,7 +410,7 @@ describe('a budget whose server is away', () => {
     server.failure = new Error('gone');
     time.advance(9_000);
     expect([...plain, floor].map(each => each?.losses)).toEqual([0, 1, 1, 0]);
-    plain[0]?.release();
+    for (const each of plain) each.release();
     const more = ask(member, 2);
     expect(more.map(({ waits }) => waits)).toEqual([false, true]);
     server.failure = undefined;

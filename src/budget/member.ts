@@ -369,7 +369,9 @@ export class Member implements Budget {
     this.#tellLoss(hold, reason);
   }
 
+  /** Once for each permit. */
   #tellLoss({ pool, lost$ }: Hold, reason: PermitLossReason): void {
+    if (lost$.hasError) return;
     const error = new PermitLostError(pool, reason);
     this.#publish({ type: 'lost', pool, error });
     lost$.error(error);
@@ -399,7 +401,13 @@ export class Member implements Budget {
     const byWorth = [...this.#holds.values()].sort(
       (one, other) => Number(other.floor) - Number(one.floor) || one.id - other.id,
     );
-    for (const hold of byWorth.slice(this.#ownShare)) this.#lose(hold, 'away');
+    const now = this.#alarm.now();
+    for (const hold of byWorth.slice(this.#ownShare)) {
+      // It stays in the books until the pool gives it back: a lease may go on with it, and a server that comes back
+      // soon enough must not give it to somebody else meanwhile.
+      hold.leavingAt ??= now;
+      this.#tellLoss(hold, 'away');
+    }
   }
 
   /** The last moment at which the server surely has not given our permits to others, and some time before that. */
