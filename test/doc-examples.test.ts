@@ -98,7 +98,8 @@ function moduleOf({ code, line, subPath }: Example): string {
   );
   // On the line of its source, so that a compiler's complaint points there.
   const gap = '\n'.repeat(line - 2);
-  const module = `${imports.join(' ')}${gap}export async function example() {\n${code}\n}\n`;
+  const body = code.replace(/^export default /m, 'return ');
+  const module = `${imports.join(' ')}${gap}export async function example() {\n${body}\n}\n`;
   return module.replaceAll(/'rxpool\/([\w-]+)'/g, "'../../src/$1/index.js'");
 }
 
