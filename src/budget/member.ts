@@ -27,6 +27,8 @@ interface Hold {
   floor: boolean;
   /** Since when it is on its way back. */
   leavingAt: number | undefined;
+  /** Its pool was told. */
+  isLost: boolean;
 }
 
 interface Call {
@@ -311,6 +313,7 @@ export class Member implements Budget {
       lost$: new Subject(),
       floor: request.floor,
       leavingAt: undefined,
+      isLost: false,
     };
     if (this.#holds.size === 0) this.#renewedAt = now;
     this.#asks.delete(id);
@@ -370,8 +373,10 @@ export class Member implements Budget {
   }
 
   /** Once for each permit. */
-  #tellLoss({ pool, lost$ }: Hold, reason: PermitLossReason): void {
-    if (lost$.hasError) return;
+  #tellLoss(hold: Hold, reason: PermitLossReason): void {
+    if (hold.isLost) return;
+    hold.isLost = true;
+    const { pool, lost$ } = hold;
     const error = new PermitLostError(pool, reason);
     this.#publish({ type: 'lost', pool, error });
     lost$.error(error);
