@@ -403,6 +403,37 @@ describe('a budget whose server is away', () => {
     expect(held.map(({ losses }) => losses)).toEqual([1, 1, 1]);
   });
 
+  it('gives up, after it stood still past its time, unless the server answers at once (fleet seed 2: 73 of 72)', () => {
+    // A process that was cut off stood still for 13 s, and ran again just before it was reached again: its report was
+    // lost, and it used three permits that others had for the whole time that an answer may take, and a lease more.
+    const { time, server, member } = lonely({ whenAway: 'none', answerTimeoutMillis: 2_000 });
+    server.answerMillis = 10;
+    const held = ask(member, 2);
+    time.advance(20);
+    expect(grantedOf(held)).toHaveLength(2);
+    time.freezeUntil(time.now() + 13_000);
+    time.advance(100);
+    expect(held.map(({ losses }) => losses)).toEqual([0, 0]);
+    server.answerMillis = Infinity;
+    time.freezeUntil(time.now() + 13_000);
+    time.advance(499);
+    expect(member.state.away).toBe(false);
+    expect(held.map(({ losses }) => losses)).toEqual([0, 0]);
+    time.advance(1);
+    expect(held.map(({ losses }) => losses)).toEqual([1, 1]);
+  });
+
+  it('gives up in time however long an answer may take', () => {
+    const { time, server, member } = lonely({ whenAway: 'none', answerTimeoutMillis: 60_000 });
+    const held = ask(member, 2);
+    server.answerMillis = Infinity;
+    time.advance(7_999);
+    expect(held.map(({ losses }) => losses)).toEqual([0, 0]);
+    time.advance(1);
+    expect(member.state.away).toBe(false);
+    expect(held.map(({ losses }) => losses)).toEqual([1, 1]);
+  });
+
   it('keeps, or takes, a safe share with `{ share }`, floors first', () => {
     const { time, server, member } = lonely({ whenAway: { share: 2 } });
     const plain = ask(member, 3);

@@ -415,10 +415,18 @@ export class Member implements Budget {
     }
   }
 
-  /** The last moment at which the server surely has not given our permits to others, and some time before that. */
+  /**
+   * The last moment at which the server surely has not given our permits to others, and some time before that: whether
+   * it counts as away by then or not.
+   */
   get #surrenderAt(): number {
-    if (this.#away === undefined || this.#gaveUp || this.#holds.size === 0) return Infinity;
-    return this.#heardAt + this.#options.ttlMillis * 0.8;
+    if (this.#gaveUp || this.#holds.size === 0) return Infinity;
+    const { ttlMillis } = this.#options;
+    const at = this.#heardAt + ttlMillis * 0.8;
+    // Whoever comes too late has stood still, or its clock was set: the server may say, but only if it does so at once.
+    const moment = ttlMillis / 20;
+    const call = this.#away === undefined ? this.#call : undefined;
+    return call === undefined || call.at < at + moment ? at : call.at + moment;
   }
 
   get #speakAt(): number {
@@ -453,13 +461,13 @@ export class Member implements Budget {
         call.subscription.unsubscribe();
         this.#unanswered(new BudgetAnswerTimeoutError(now - call.at));
       }
-      if (now >= this.#surrenderAt) this.#giveUp();
       if (now >= this.#takeBackAt) this.#takeBack(now);
       if (this.#call === undefined && now >= this.#speakAt) {
         this.#dirty = true;
         // What comes of it decides whether it is away still.
         this.#speak();
       }
+      if (now >= this.#surrenderAt) this.#giveUp();
     } finally {
       this.#busy = false;
     }
