@@ -536,6 +536,26 @@ describe('disposing of a budget', () => {
     expect(time.pending).toBe(0);
   });
 
+  it('is deaf to an answer that comes after it ended while the server was away (a thread of the fleet span for ever)', async () => {
+    // What was given back in the outage was still to be said, nobody was left to say it, and so it tried without end.
+    const time = steppedTime();
+    const server = new LedgerServer(time);
+    const member = memberOf(server, time, { limit: 1, answerTimeoutMillis: 500 });
+    const [held] = ask(member, 1);
+    server.answerMillis = Infinity;
+    time.advance(4_000);
+    expect(member.state.away).toBe(true);
+    server.answerMillis = 100;
+    time.advance(850);
+    held?.release();
+    await member.dispose();
+    const ended = { ...member.state };
+    time.advance(10_000);
+    expect(member.state).toEqual(ended);
+    expect(time.pending).toBe(0);
+    expect(typesOf(member.events).at(-1)).toBe('disposed');
+  });
+
   it('waits for the call under way, and takes back what that one brings', async () => {
     const time = steppedTime();
     const server = new LedgerServer(time);

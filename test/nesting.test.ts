@@ -38,7 +38,7 @@ describe('a request inside a lease of the same pool', () => {
     const stream = pool
       .acquire({ label: 'outer' })
       .pipe(mergeMap(() => timer(0).pipe(mergeMap(() => pool.acquire({ timeoutMillis: 5 })))))
-      .subscribe({ error: (error: any) => inner.push(error) });
+      .subscribe({ error: (error: unknown) => inner.push(error) });
     await first.release();
     await new Promise<void>(resolve => {
       stream.add(resolve);

@@ -56,7 +56,7 @@ function minuteAt(load: number, options: Partial<PoolOptions<object>> = {}): Out
           latencies.push(scheduler.now() - requestedAt);
           worked += hold;
         },
-        error: (error: any) => {
+        error: (error: unknown) => {
           if (error instanceof OverloadedError) refused += 1;
           else timedOut += 1;
         },

@@ -25,7 +25,8 @@ class Orders {
   /** Nest subscribes: a request borrows a connection for as long as its statement takes. */
   total(customer: number): Observable<string> {
     return this.db.use(async client => {
-      const sum = 'SELECT sum(cents)::int AS cents, pg_sleep(0.2) FROM generate_series(1, $1) AS cents';
+      const sum =
+        'SELECT sum(cents)::int AS cents, pg_sleep(0.2) FROM generate_series(1, $1) AS cents';
       const { rows } = await client.query<{ cents: number }>(sum, [customer]);
       return `${rows[0]?.cents} cents`;
     });

@@ -143,6 +143,10 @@ export class Member implements Budget {
     return this.dispose();
   }
 
+  get #hasEnded(): boolean {
+    return this.#disposing !== undefined && this.#disposed === undefined;
+  }
+
   get #isIdle(): boolean {
     return this.#asks.size + this.#holds.size === 0;
   }
@@ -167,8 +171,9 @@ export class Member implements Budget {
   }
 
   #speak(): void {
-    if (this.#disposing !== undefined && this.#disposed === undefined) return;
+    // Whatever comes of it, there is nothing left to say: a loop waits for that.
     this.#dirty = false;
+    if (this.#hasEnded) return;
     const now = this.#alarm.now();
     this.#saidGoodbye = this.#disposed !== undefined;
     const { weight, limit, ttlMillis, turnMillis, recallAfterMillis } = this.#options;
@@ -475,7 +480,7 @@ export class Member implements Budget {
   }
 
   #arm(): void {
-    if (this.#disposing !== undefined && this.#disposed === undefined) return;
+    if (this.#hasEnded) return;
     const { answerTimeoutMillis } = this.#options;
     const speakAt = this.#call === undefined ? this.#speakAt : this.#call.at + answerTimeoutMillis;
     this.#alarm.set(Math.min(speakAt, this.#surrenderAt, this.#takeBackAt));
@@ -502,6 +507,8 @@ export class Member implements Budget {
     const resolve = this.#disposed;
     if (resolve === undefined) return;
     this.#disposed = undefined;
+    this.#call?.subscription.unsubscribe();
+    this.#call = undefined;
     this.#alarm.set(Infinity);
     this.#waking?.unsubscribe();
     this.#publish({ type: 'disposed' });
