@@ -1,7 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import { jainIndex } from './fleet-simulation/fairness.js';
 import { FleetTime } from './fleet-simulation/fleet-time.js';
+import { Fleet } from './fleet-simulation/fleet.js';
 import { playFleet, type StoryPlan } from './fleet-simulation/story.js';
+import { Draw } from './simulation/draw.js';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -49,6 +51,44 @@ describe('the simulation of a fleet', () => {
       tamper: report => ({ ...report, ttlMillis: 60_000 }),
     });
     expect(violations).toContainEqual(expect.stringMatching(/^not full \d+ ms after the crash/));
+  });
+});
+
+describe('the bound that the simulation looks at', () => {
+  /** One of four is cut off for 20 s, and stands still meanwhile. */
+  function cutOff(freezes: readonly [afterMillis: number, millis: number][]) {
+    const process = { limit: 8, ttlMillis: 5_000, turnMillis: 5_000, min: 1, max: 5, borrowers: 6 };
+    const fleet = new Fleet(4, { ...process, whenAway: 'none' }, new Draw(1));
+    fleet.time.run(20_000);
+    const [victim] = fleet.processes;
+    if (victim === undefined) throw new Error('no process has started');
+    fleet.partition(victim, 20_000, 'both');
+    for (const [after, millis] of freezes) {
+      fleet.time.run(20_000 + after);
+      fleet.freeze(victim, millis);
+    }
+    fleet.time.run(50_000);
+    return fleet.database;
+  }
+
+  it('holds for all where one that is cut off gives up in time', () => {
+    for (const freezes of [[], [[1_000, 1_000]]] as [number, number][][]) {
+      const { peak, peakOfAll } = cutOff(freezes);
+      expect([peak, peakOfAll]).toEqual([8, 8]);
+    }
+  });
+
+  it('leaves out who stood still, however shortly, when it should have given up (seeds 13, 18 and 34)', () => {
+    const shorter = cutOff([[3_000, 3_000]]);
+    expect(shorter.peakOfAll).toBeGreaterThan(8);
+    expect(shorter.peak).toBe(8);
+    // The end of the first is not the end of the second.
+    const twice = cutOff([
+      [1_000, 3_200],
+      [3_500, 6_000],
+    ]);
+    expect(twice.peakOfAll).toBeGreaterThan(8);
+    expect(twice.peak).toBe(8);
   });
 });
 

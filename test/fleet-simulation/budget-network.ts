@@ -44,6 +44,8 @@ export class BudgetNetwork {
   #ledger: Ledger | undefined = undefined;
   /** What each member said last. */
   readonly #said = new Map<string, string>();
+  /** When each member was last heard, in true time. */
+  readonly #heard = new Map<string, number>();
   /** When time alone changes something: a death, a turn, a wait that has become long. */
   #dueAt = -Infinity;
   #lastAnswer: Answer | undefined = undefined;
@@ -67,6 +69,12 @@ export class BudgetNetwork {
 
   left(member: string): void {
     this.#links.delete(member);
+    this.#heard.delete(member);
+  }
+
+  /** -Infinity where it never spoke. */
+  heardAt(member: string): number {
+    return this.#heard.get(member) ?? -Infinity;
   }
 
   /** It starts anew with nothing in its memory. */
@@ -98,6 +106,7 @@ export class BudgetNetwork {
 
   #enter(report: Report): Answer {
     this.reports += 1;
+    this.#heard.set(report.member, this.#time.now);
     const now = Math.floor(this.#time.now * this.#rate);
     const known = this.#repeat(report, now);
     if (known !== undefined) return known;

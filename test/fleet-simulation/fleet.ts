@@ -16,6 +16,8 @@ interface Place {
 
 /** The longest lease, its destroy, and what a message may take: after that nothing is left of what was given up. */
 const clearMillis = 1_500;
+/** As above, of who gives up in time. */
+const leaveMillis = 1_000;
 
 /** Many processes, one budget and one database in virtual time, and what can befall them. */
 export class Fleet {
@@ -96,16 +98,31 @@ export class Fleet {
     });
   }
 
-  /** The process stands still; where that is for longer than a permit lives, others may have its permits. */
+  /** The process stands still; where its permits run out before it had the time to give them up, others may have them. */
   freeze(process: FleetProcess, millis: number): void {
     this.#count('freezes');
     process.clock.freeze(millis);
-    const { name } = process;
-    // The server may have heard of it last a renewal before, so that much sooner it takes the permits.
-    const staysHeld = this.plan.ttlMillis * (2 / 3) - 200;
-    if (millis <= staysHeld) return;
-    this.time.after(staysHeld, () => this.database.pardon(name, true));
-    this.time.after(millis + clearMillis, () => this.database.pardon(name, false));
+    this.#excuse(process);
+    this.time.at(process.clock.thawsAt + clearMillis, () => {
+      // Unless it stands still once more.
+      if (this.time.now >= process.clock.thawsAt + clearMillis) {
+        this.database.pardon(process.name, false);
+      }
+    });
+  }
+
+  #excuse(process: FleetProcess): void {
+    const { name, clock } = process;
+    const heardAt = this.network.heardAt(name);
+    const runsOutAt = heardAt + this.plan.ttlMillis;
+    // It runs again in time to give up, or had done so long before.
+    if (clock.thawsAt <= runsOutAt - leaveMillis || runsOutAt <= this.time.now) return;
+    this.time.at(runsOutAt, () => {
+      if (clock.isDead) return;
+      if (this.network.heardAt(name) === heardAt) this.database.pardon(name, true);
+      // What it had said before was on its way, or it was quick enough.
+      else if (this.time.now < clock.thawsAt + clearMillis) this.#excuse(process);
+    });
   }
 
   setClock(process: FleetProcess, byMillis: number): void {
