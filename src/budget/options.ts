@@ -6,7 +6,8 @@ import { InvalidOptionsError } from '../index.js';
  * share.
  *
  * - `'keep'`: it keeps what it holds. Others may be given those permits once they ran out.
- * - `'none'`: it gives up what it holds before it runs out.
+ * - `'none'`: it gives up what it holds before it runs out: after 0.8 of `ttlMillis` without an answer. A process that
+ *   stood still past that moment asks first, and gives up where no answer comes within a twentieth of `ttlMillis`.
  * - `{ share: n }`: it keeps, or takes, as many as `n`, and gives up the rest before it runs out. Safe where `n` times
  *   the members is at most the limit.
  */
