@@ -3,6 +3,9 @@ import type { SchedulerLike, Subscription } from 'rxjs';
 /** Timers take a signed 32-bit delay: a longer wait rings early, and is set again. */
 const LONGEST_DELAY_MILLIS = 2 ** 31 - 1;
 
+/** Timers ring a moment early, compared with the clock: what is more than that is a clock that was set back. */
+const EARLY_MILLIS = 20;
+
 /** One alarm on a scheduler, which keeps no process alive. */
 export class Alarm {
   readonly #scheduler: SchedulerLike;
@@ -32,8 +35,12 @@ export class Alarm {
     this.#action = undefined;
     this.#at = at;
     if (at === Infinity) return;
-    const delay = Math.min(Math.max(0, at - this.now()), LONGEST_DELAY_MILLIS);
+    const now = this.now();
+    const delay = Math.min(Math.max(0, at - now), LONGEST_DELAY_MILLIS);
     const action = this.#scheduler.schedule(() => {
+      // So much time has passed, whatever the clock says: a step loses what was before it.
+      const missing = now + delay - this.now();
+      if (missing > EARLY_MILLIS) this.#offset += missing;
       this.#action = undefined;
       this.#at = Infinity;
       this.#ring();
