@@ -54,6 +54,9 @@ const core = '^src/(internal/.+|[^/]+)\\.ts$';
 const index = '^src/index\\.ts$';
 const subPath = '^src/(?!internal/)([^/]+)/';
 const dashboard = '^src/dashboard/';
+const registry = '^src/registry/';
+const backEndIndex =
+  '^src/(postgres|mysql|redis|mongodb|http|websocket|worker|browser)/index\\.ts$';
 const metrics = '^src/metrics/index\\.ts$';
 const rxjs = 'node_modules/rxjs/dist/[^/]+/index\\.(js|d\\.ts)$'; // 'rxjs' itself, none of its inner entries
 const notTypes = layersHoldForTypes ? {} : { dependencyTypesNot: ['type-only'] };
@@ -99,7 +102,7 @@ export default {
       name: 'sub-path-through-index',
       comment: 'A sub-path uses the public interface, and no other sub-path.',
       severity: 'error',
-      from: { path: subPath, pathNot: dashboard },
+      from: { path: subPath, pathNot: [dashboard, registry] },
       to: { path: '^src/', pathNot: [index, '^src/$1/'] },
     },
     {
@@ -108,6 +111,14 @@ export default {
       severity: 'error',
       from: { path: dashboard },
       to: { path: '^src/', pathNot: [index, metrics, dashboard] },
+    },
+    {
+      name: 'registry-loads-back-ends',
+      comment:
+        'The other exception: the registry makes pools of back ends by their name, each when it is used.',
+      severity: 'error',
+      from: { path: registry },
+      to: { path: '^src/', pathNot: [index, backEndIndex, registry] },
     },
     {
       name: 'src-stays-in-src',

@@ -1,3 +1,4 @@
+export type { BackEnds } from './back-ends.js';
 export {
   createRegistry,
   type AnyPool,

@@ -21,6 +21,8 @@ import {
   type PoolState,
 } from '../index.js';
 
+import { backEndNames, backEndOf, type BackEnds } from './back-ends.js';
+
 /** An event of a pool, with the name under which the registry has it. */
 export type NamedEvent = PoolEvent & { readonly name: string };
 
@@ -53,6 +55,20 @@ export interface PoolRegistry extends AsyncDisposable {
     type: string,
     toPool: (config: Config, name: string) => AnyPool | PromiseLike<AnyPool>,
   ): void;
+  /**
+   * Makes a pool of a back end that comes with rxpool, under the name of its entry: `postgres`, `mysql`, `redis`,
+   * `mongodb`, `http`, `websocket`, `worker` or `browser`. The back end is loaded when its first pool is made. Rejects
+   * with what its options or its driver say, after which the name is free again. A type of your own with such a name
+   * goes before it. (`rxpool/sqlite` makes two pools, `read` and `write`: `add` those.)
+   *
+   * @example
+   * const main = await registry.create('postgres', 'main', { connection: 'postgres://localhost/shop', max: 20 });
+   */
+  create<Type extends keyof BackEnds>(
+    type: Type,
+    name: string,
+    config: Parameters<BackEnds[Type]>[0],
+  ): Promise<ReturnType<BackEnds[Type]>>;
   /**
    * Makes a pool of the type and keeps it: a promise of it where `toPool` gives one (`create<Promise<Pool<Client>>>`).
    * The name is taken from the moment of the call. Throws PoolExistsError for a name that is taken,
@@ -89,7 +105,7 @@ export interface PoolRegistry extends AsyncDisposable {
 }
 
 /**
- * Makes an empty registry.
+ * Makes an empty registry. It knows the back ends that come with rxpool by name, and loads one when it is used.
  *
  * @example
  * const registry = createRegistry();
@@ -151,9 +167,10 @@ class Registry implements PoolRegistry {
     config: unknown = {},
   ): Made {
     this.#demandFree(name);
-    const toPool = this.#types.get(type);
+    const toPool = this.#types.get(type) ?? backEndOf(type);
     if (toPool === undefined) {
-      const known = [...this.#types.keys()].map(each => `"${each}"`).join(', ');
+      const types = [...this.#types.keys(), ...backEndNames];
+      const known = types.map(each => `"${each}"`).join(', ');
       throw new InvalidOptionsError(owner, 'type', type, `must be a defined type (${known})`);
     }
     // Taken before `toPool` runs, which may take its time, and may call here.

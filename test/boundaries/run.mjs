@@ -76,6 +76,7 @@ function prove() {
     'src/postgres/own': ['/src/index'],
     'src/metrics/index': ['/src/index'],
     'src/dashboard/index': ['/src/index', '/src/metrics/index'],
+    'src/registry/index': ['/src/index', '/src/postgres/index'],
   });
 
   const notBelow = ({ name, level }) => [
@@ -96,6 +97,7 @@ function prove() {
     'src/metrics/index': [],
     'src/metrics/own': [],
     'src/dashboard/index': ['/src/metrics/own', '/src/testing/index'],
+    'src/registry/index': ['/src/metrics/index'],
     'test/helper': [],
   };
   const bad = cruiseTree(badTree, layersHoldForTypes ? 'import type {} from' : 'import');
@@ -116,6 +118,7 @@ function prove() {
     'sub-path-through-index: src/testing/index.ts -> src/metrics/index.ts',
     'dashboard-through-metrics: src/dashboard/index.ts -> src/metrics/own.ts',
     'dashboard-through-metrics: src/dashboard/index.ts -> src/testing/index.ts',
+    'registry-loads-back-ends: src/registry/index.ts -> src/metrics/index.ts',
     'src-stays-in-src: src/postgres/index.ts -> test/helper.ts',
     'no-unlisted-package: src/postgres/index.ts -> vitest',
     'resolvable: src/postgres/lost.ts -> ../../src/postgres/nowhere.js',

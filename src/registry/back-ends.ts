@@ -1,0 +1,38 @@
+import type { AnyPool } from './registry.js';
+
+/** What each back end's pool is made from and is, by the name of its entry. */
+export interface BackEnds {
+  readonly postgres: typeof import('../postgres/index.js').postgresPool;
+  readonly mysql: typeof import('../mysql/index.js').mysqlPool;
+  readonly redis: typeof import('../redis/index.js').redisPool;
+  readonly mongodb: typeof import('../mongodb/index.js').mongodbPool;
+  readonly http: typeof import('../http/index.js').httpPool;
+  readonly websocket: typeof import('../websocket/index.js').webSocketPool;
+  readonly worker: typeof import('../worker/index.js').workerPool;
+  readonly browser: typeof import('../browser/index.js').browserContextPool;
+}
+
+type Loaders = {
+  readonly [Name in keyof BackEnds]: () => Promise<BackEnds[Name]>;
+};
+
+/** A back end is loaded when its first pool is made, and its driver with it: nobody installs what is not used. */
+const loaders: Loaders = {
+  postgres: async () => (await import('../postgres/index.js')).postgresPool,
+  mysql: async () => (await import('../mysql/index.js')).mysqlPool,
+  redis: async () => (await import('../redis/index.js')).redisPool,
+  mongodb: async () => (await import('../mongodb/index.js')).mongodbPool,
+  http: async () => (await import('../http/index.js')).httpPool,
+  websocket: async () => (await import('../websocket/index.js')).webSocketPool,
+  worker: async () => (await import('../worker/index.js')).workerPool,
+  browser: async () => (await import('../browser/index.js')).browserContextPool,
+};
+
+export const backEndNames: readonly string[] = Object.keys(loaders);
+
+/** How pools of a back end are made, or undefined where there is none of that name. */
+export function backEndOf(name: string): ((config: unknown) => Promise<AnyPool>) | undefined {
+  if (!Object.hasOwn(loaders, name)) return undefined;
+  const load = loaders[name as keyof BackEnds] as () => Promise<(config: unknown) => AnyPool>;
+  return async config => (await load())(config);
+}
