@@ -19,7 +19,7 @@ afterAll(() => {
 async function faultsOf(text: string, limitMillis = 10_000): Promise<string[]> {
   const file = join(folder, 'example.mjs');
   writeFileSync(file, text);
-  const outcome = await run(file, { REDIS_URL: 'redis://there' }, limitMillis);
+  const outcome = await run(process.execPath, file, { REDIS_URL: 'redis://there' }, limitMillis);
   return faults(exampleOf('example', text), outcome, limitMillis);
 }
 

@@ -7,8 +7,8 @@ export interface Example {
   readonly name: string;
   /** What `// prints: …` says after each line that prints. */
   readonly promised: readonly string[];
-  /** Why this Node cannot run it. */
-  readonly wants: string | undefined;
+  /** It takes what this Node has not: `node:sqlite`. */
+  readonly wantsNewerNode: boolean;
   /** The variables of the environment that it reads. */
   readonly variables: readonly string[];
 }
@@ -26,9 +26,6 @@ export function exampleOf(name: string, text: string): Example {
   const variables = [...text.matchAll(/process\.env(?:\.|\[['"])(\w+)/g)].map(
     match => match[1] ?? '',
   );
-  const wants =
-    text.includes("'rxpool/sqlite'") && !isBuiltin('node:sqlite')
-      ? 'node:sqlite, so Node 22.13 or newer'
-      : undefined;
-  return { name, promised, wants, variables: [...new Set(variables)] };
+  const wantsNewerNode = text.includes("'rxpool/sqlite'") && !isBuiltin('node:sqlite');
+  return { name, promised, wantsNewerNode, variables: [...new Set(variables)] };
 }

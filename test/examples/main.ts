@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { MissingServerError } from '../services/missing-server.js';
+import { newerNode } from '../services/newer-node.js';
 import { type Example, examplesIn } from './example.js';
 import { Needs } from './needs.js';
 import { faults, run } from './run.js';
@@ -30,19 +31,18 @@ function wanted(): Example[] {
 }
 
 async function isGood(example: Example, needs: Needs): Promise<boolean> {
-  if (example.wants !== undefined) {
-    console.log(`${example.name}: left out: it wants ${example.wants}`);
-    return true;
-  }
   let environment: Record<string, string>;
+  let node = process.execPath;
   try {
+    if (example.wantsNewerNode) node = newerNode();
     environment = await needs.environment(example.variables);
   } catch (error) {
     if (!(error instanceof MissingServerError)) throw error;
     console.log(`${example.name}: left out: ${error.message}`);
     return process.env['CI'] === undefined;
   }
-  const outcome = await run(join(compiled, `${example.name}.js`), environment, limitMillis);
+  const file = join(compiled, `${example.name}.js`);
+  const outcome = await run(node, file, environment, limitMillis);
   const found = faults(example, outcome, limitMillis);
   console.log(`${example.name}: ${found.length === 0 ? 'ok' : 'FAILED'}, ${outcome.tookMillis} ms`);
   for (const fault of found) console.log(`  ${fault.replaceAll('\n', '\n  ')}`);

@@ -9,14 +9,15 @@ export interface Outcome {
   readonly tookMillis: number;
 }
 
-/** Runs a program in a process of its own, until it ends by itself or its time is over. */
+/** Runs a program with that Node, in a process of its own, until it ends by itself or its time is over. */
 export function run(
+  node: string,
   file: string,
   environment: Readonly<Record<string, string>>,
   limitMillis: number,
 ): Promise<Outcome> {
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [file], {
+  const child = spawn(node, [file], {
     env: { ...process.env, ...environment, FORCE_COLOR: undefined, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
