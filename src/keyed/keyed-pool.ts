@@ -48,12 +48,15 @@ export type KeyedEvent<K, T> = PoolEvent<T> & { readonly key: K };
 
 /** A state of a key's pool. */
 export interface KeyedState<K> {
+  /** The key whose pool it is. */
   readonly key: K;
+  /** The counts of that pool, and where it is in its life. */
   readonly state: PoolState;
 }
 
 /** One pool for each key, made when the key is first used, under one cap. */
 export interface KeyedPool<K, T> extends AsyncDisposable {
+  /** The `name` of the options: appears in errors, and before the key in the names of pools that have none. */
   readonly name: string;
   /** The counts of all keys together; `max` is `maxTotal`. */
   readonly state: PoolState;

@@ -10,9 +10,13 @@ declare const documentType: unique symbol;
 
 /** A collection by name, which knows the type of its documents. Made by `collection`. */
 export interface CollectionName<D = MongodbDocument> {
+  /** The name of the collection, without that of its database. */
   readonly name: string;
+  /** The name of its database; undefined for the one of the client's URL. */
   readonly db: string | undefined;
+  /** The driver's options for the collection. */
   readonly options: object | undefined;
+  /** Never there: it is how the type of the documents is told to `execute`. */
   readonly [documentType]?: D;
 }
 

@@ -16,8 +16,11 @@ import type { MongodbClient, MongodbSession } from './client.js';
 
 /** Options of `transaction`; those of the driver's transactions are passed on to it. */
 export interface TransactionOptions extends AcquireOptions {
+  /** Which data the reads may see, `'snapshot'` for example. Default: that of the client. */
   readonly readConcern?: object | string | undefined;
+  /** How many servers must have the commit before it counts, `{ w: 1 }` for example. Default: that of the client. */
   readonly writeConcern?: object | undefined;
+  /** Which server is read from; for reads in a transaction it has to be the primary. Default: that of the client. */
   readonly readPreference?: object | string | undefined;
   /** How long the server may take for the commit. */
   readonly maxCommitTimeMS?: number | undefined;

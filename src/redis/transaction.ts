@@ -25,6 +25,7 @@ export type TransactionProject<C> = (
 
 /** Somebody has changed a watched key, so that nothing was executed: to run the transaction again may well succeed. */
 export class TransactionConflictError extends PoolError {
+  /** The name of the class. */
   override readonly name = 'TransactionConflictError';
 
   constructor(pool: Pool<unknown>, keys: readonly string[]) {
