@@ -90,6 +90,17 @@ describe('a fair share for each label', () => {
     for (const waiter of waiters) waiter.leave();
   });
 
+  it('forgets a lease when it has ended: who had much before has no less than the others now', () => {
+    const { pool } = virtualPool({ max: 2, queue: fairQueue() });
+    for (let round = 0; round < 5; round += 1) borrow(pool, { label: 'a' }).leave();
+    const held = [borrow(pool, { label: 'b' }), borrow(pool, { label: 'c' })];
+    const waiters = [borrow(pool, { label: 'b' }), borrow(pool, { label: 'a' })];
+    held[1]?.leave();
+    // One of b is out, none of a.
+    expect(waiters.map(({ leases }) => leases.length)).toEqual([0, 1]);
+    for (const each of [...held, ...waiters]) each.leave();
+  });
+
   it('lets everybody leave, time out and be counted as in any queue', () => {
     const { pool, time } = virtualPool({ max: 1, queue: fairQueue({ ageingMillis: 10 }) });
     const holder = borrow(pool);

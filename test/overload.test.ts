@@ -255,6 +255,18 @@ describe('a policy in the pool', () => {
     expect(pool.state).toMatchObject({ idle: 1, waiting: 0 });
   });
 
+  it('hears of each lease that ended, for how long it was held and when', () => {
+    const ended: number[][] = [];
+    const { pool, time } = virtualPool({
+      admission: always({ ended: (heldMillis, at) => ended.push([heldMillis, at]) }),
+    });
+    time.advance(5);
+    const holder = borrow(pool);
+    time.advance(20);
+    holder.leave();
+    expect(ended).toEqual([[20, 25]]);
+  });
+
   it('works with checks before lending: each resource is checked once for each grant', () => {
     const { pool, validations } = virtualPool({ max: 1, admission: always({}) }, { validate: 0 });
     const holder = borrow(pool);

@@ -62,6 +62,8 @@ describe('recycle with a pace', () => {
     expect(pool.resources().map(({ stale }) => stale)).toEqual([true, false]);
     first[1]?.leave();
     expect(waiting[0]?.lease.resource.number).toBe(2);
+    // The first is still out: no other is told to go before it has gone.
+    expect(pool.resources().map(({ stale }) => stale)).toEqual([true, false]);
     first[0]?.leave();
     expect(waiting[1]?.lease.resource.number).toBe(3);
     time.advance(1);
