@@ -2,13 +2,21 @@ import type { AnyPool } from './registry.js';
 
 /** What each back end's pool is made from and is, by the name of its entry. */
 export interface BackEnds {
+  /** `rxpool/postgres`: connections of `pg`. */
   readonly postgres: typeof import('../postgres/index.js').postgresPool;
+  /** `rxpool/mysql`: connections of `mysql2`. */
   readonly mysql: typeof import('../mysql/index.js').mysqlPool;
+  /** `rxpool/redis`: connections of node-redis or ioredis, by the client that the options make. */
   readonly redis: typeof import('../redis/index.js').redisPool;
+  /** `rxpool/mongodb`: clients with one connection each. */
   readonly mongodb: typeof import('../mongodb/index.js').mongodbPool;
+  /** `rxpool/http`: undici clients of one origin. */
   readonly http: typeof import('../http/index.js').httpPool;
+  /** `rxpool/websocket`: sockets to one address. */
   readonly websocket: typeof import('../websocket/index.js').webSocketPool;
+  /** `rxpool/worker`: worker threads or Web Workers of one script. */
   readonly worker: typeof import('../worker/index.js').workerPool;
+  /** `rxpool/browser`: contexts of one Playwright browser. */
   readonly browser: typeof import('../browser/index.js').browserContextPool;
 }
 
