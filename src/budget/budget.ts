@@ -16,6 +16,7 @@ export interface FleetState {
 
 /** How a member of a budget stands. */
 export interface BudgetState {
+  /** `disposed` from the call of `dispose` on: no permit is given any more. */
   readonly lifecycle: 'running' | 'disposed';
   /** Permits that the pools of this member hold, those on their way back included. */
   readonly held: number;
@@ -66,6 +67,7 @@ export type BudgetEvent = {
 export interface Budget extends PermitSource, AsyncDisposable {
   /** The name of this member, unique among them. */
   readonly member: string;
+  /** How this member stands now. */
   readonly state: BudgetState;
   /** Hot: replays the latest, and completes once disposed of. */
   readonly state$: Observable<BudgetState>;

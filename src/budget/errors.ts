@@ -26,7 +26,9 @@ const reasons: Readonly<Record<PermitLossReason, string>> = {
  * });
  */
 export class PermitLostError extends PoolError {
+  /** For those who tell errors apart by name; `instanceof` and `code` do as well. */
   override readonly name = 'PermitLostError';
+  /** Why the permit is not held any more. */
   readonly reason: PermitLossReason;
 
   constructor(pool: string, reason: PermitLossReason, options?: ErrorOptions) {
@@ -43,6 +45,7 @@ export class PermitLostError extends PoolError {
  * pool.acquire().subscribe({ error: error => console.log(error.cause.name) }); // BudgetDisposedError
  */
 export class BudgetDisposedError extends PoolError {
+  /** For those who tell errors apart by name; `instanceof` and `code` do as well. */
   override readonly name = 'BudgetDisposedError';
 
   constructor(pool: string) {
@@ -59,6 +62,7 @@ export class BudgetDisposedError extends PoolError {
  * });
  */
 export class BudgetAnswerTimeoutError extends Error {
+  /** For those who tell errors apart by name; `instanceof` does as well. */
   override readonly name = 'BudgetAnswerTimeoutError';
   /** How long was waited, in milliseconds. */
   readonly waitedMillis: number;

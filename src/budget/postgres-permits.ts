@@ -8,6 +8,7 @@ import type { Answer, Report } from './protocol.js';
 
 /** What is used of `pg`: a connected Client, or a Pool. Every statement stands for itself. */
 export interface PostgresBudgetClient {
+  /** Runs one statement, `$1`, `$2`, … standing for `values`; `rowCount` says how many rows it gave or changed. */
   query(
     text: string,
     values?: unknown[],

@@ -9,13 +9,17 @@ export type RedisScriptRunner = (
 
 /** What is used of a client of node-redis 4 to 6: a single one, a pool or a cluster. */
 export interface NodeRedisClient {
+  /** Runs a script by its text: the first time, and where the server has forgotten it. */
   eval(script: string, options: { keys: string[]; arguments: string[] }): PromiseLike<unknown>;
+  /** Runs a script by the SHA-1 of its text; rejects with `NOSCRIPT` where the server does not know it. */
   evalSha(hash: string, options: { keys: string[]; arguments: string[] }): PromiseLike<unknown>;
 }
 
 /** What is used of a client of ioredis 5 or 6: a single one or a cluster. */
 export interface IoRedisClient {
+  /** Runs a script by its text; the first `keyCount` of `parameters` are its keys. */
   eval(script: string, keyCount: number, ...parameters: string[]): PromiseLike<unknown>;
+  /** Runs a script by the SHA-1 of its text; rejects with `NOSCRIPT` where the server does not know it. */
   evalsha(hash: string, keyCount: number, ...parameters: string[]): PromiseLike<unknown>;
 }
 
@@ -24,10 +28,12 @@ export type RedisClient = NodeRedisClient | IoRedisClient | RedisScriptRunner;
 
 /** What is used of a client of node-redis that is there for listening. */
 export interface NodeRedisSubscriber {
+  /** Listens to a channel; settles once the server knows. */
   subscribe(
     channel: string,
     listener: (message: string, channel: string) => void,
   ): PromiseLike<unknown>;
+  /** Takes that listener away, and leaves the channel where it was the last; without one, all listeners. */
   unsubscribe(
     channel: string,
     listener?: (message: string, channel: string) => void,
@@ -36,9 +42,13 @@ export interface NodeRedisSubscriber {
 
 /** What is used of a client of ioredis that is there for listening. */
 export interface IoRedisSubscriber {
+  /** Asks the server for what is published on a channel; settles once it knows. */
   subscribe(channel: string): PromiseLike<unknown>;
+  /** Leaves a channel; settles once the server knows. */
   unsubscribe(channel: string): PromiseLike<unknown>;
+  /** A message on any channel that the client is subscribed to. */
   on(event: 'message', listener: (channel: string, message: string) => void): unknown;
+  /** Takes away a listener for messages. */
   off(event: 'message', listener: (channel: string, message: string) => void): unknown;
   /** By this the two are told apart. */
   defineCommand: unknown;

@@ -4,14 +4,19 @@ export type { Rule, RuleContext };
 
 /** A flat config of ESLint with this plugin and its rule. */
 export interface RxpoolConfig {
+  /** What ESLint shows as the name of the config: `rxpool/recommended`. */
   readonly name: string;
+  /** The plugin, under the name that its rule begins with. */
   readonly plugins: { readonly rxpool: RxpoolPlugin };
+  /** The one rule, as an error. */
   readonly rules: { readonly 'rxpool/no-lost-lease': 'error' };
 }
 
 /** A plugin for ESLint 9 and 10. */
 export interface RxpoolPlugin {
+  /** The name by which ESLint knows the plugin in its cache and messages. */
   readonly meta: { readonly name: 'rxpool' };
+  /** `no-lost-lease` finds where a lease of `acquire()` ends before the work, or never. */
   readonly rules: { readonly 'no-lost-lease': Rule };
   /** `recommended`, for the list in `eslint.config.js`. */
   readonly configs: { readonly recommended: RxpoolConfig };

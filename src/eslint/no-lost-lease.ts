@@ -2,18 +2,22 @@ import { bare, callOf, calledName, propertyOf, type SyntaxNode } from './syntax.
 
 /** What the rule uses of the context that ESLint gives it. */
 export interface RuleContext {
+  /** The file; `parserServices` has its types where linting is typed. */
   readonly sourceCode: { readonly parserServices?: unknown };
+  /** Tells the user of one place, by the name of a message of the rule. */
   report(found: { readonly node: never; readonly messageId: string }): void;
 }
 
 /** A rule as ESLint wants it. */
 export interface Rule {
+  /** What ESLint shows of the rule: it finds problems, takes no options and says one of `messages`. */
   readonly meta: {
     readonly type: 'problem';
     readonly docs: { readonly description: string };
     readonly schema: [];
     readonly messages: Record<string, string>;
   };
+  /** Called once for each file; ESLint calls what it returns for every call in the code. */
   create(context: RuleContext): { CallExpression(node: unknown): void };
 }
 

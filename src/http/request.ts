@@ -12,6 +12,7 @@ export interface HttpRequest {
   readonly method?: string | undefined;
   /** Appended to the path. */
   readonly query?: Readonly<Record<string, unknown>> | undefined;
+  /** By name; a list sends the header once for each. Default: none but those that HTTP itself needs. */
   readonly headers?: Readonly<Record<string, string | string[]>> | undefined;
   /** Text, bytes or a stream. A stream can be sent once: with `retry`, make the request in `defer`. */
   readonly body?: string | Uint8Array | AsyncIterable<Uint8Array> | undefined;
@@ -21,6 +22,7 @@ export interface HttpRequest {
   readonly errorOnStatus?: boolean | undefined;
   /** Aborting ends the request with the signal's reason as error. Unsubscribing does without one. */
   readonly signal?: AbortSignal | undefined;
+  /** Whatever else the `request` of undici takes; it goes there as it is. */
   readonly [option: string]: unknown;
 }
 

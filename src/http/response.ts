@@ -3,7 +3,9 @@ import type { RawBody, RawResponse } from './client.js';
 
 /** A response whose status and headers have arrived. Its body is read once, in one of these ways. */
 export interface HttpResponse {
+  /** As HTTP numbers them; 400 and above is a response, too, unless `errorOnStatus` is set. */
   readonly statusCode: number;
+  /** By names in lower case; a list where a header came more than once. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Filled when the body has been read to its end. */
   readonly trailers: Readonly<Record<string, string>>;
@@ -15,6 +17,7 @@ export interface HttpResponse {
   text(): Promise<string>;
   /** Reads all; rejects with a SyntaxError where that is no JSON. */
   json<T = unknown>(): Promise<T>;
+  /** Reads all. Rejects when the connection breaks or the request is unsubscribed from. */
   bytes(): Promise<Uint8Array>;
   /** Reads and forgets up to 128 KiB, of more it destroys the connection. */
   discard(): Promise<void>;

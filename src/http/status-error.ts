@@ -2,8 +2,11 @@ import { PoolError } from '../index.js';
 
 /** A response of status 400 or above, where `request` was asked to take that for an error. */
 export class HttpStatusError extends PoolError {
+  /** For those who tell errors apart by name; `instanceof` and `code` do as well. */
   override readonly name = 'HttpStatusError';
+  /** 400 or above. */
   readonly statusCode: number;
+  /** Those of the response, by names in lower case. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** What the server said, as text. */
   readonly body: string;

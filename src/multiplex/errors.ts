@@ -2,6 +2,7 @@ import { PoolError, type PoolState } from '../index.js';
 
 /** The resource that a lease shared broke, so that all its leases ended. `cause` is what `watch` or a borrower said of it. */
 export class SharedResourceBrokenError extends PoolError {
+  /** For those who tell errors apart by name; `instanceof` and `code` do as well. */
   override readonly name = 'SharedResourceBrokenError';
 
   constructor(pool: string, state: PoolState, cause: unknown) {

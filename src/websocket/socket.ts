@@ -3,11 +3,15 @@
  * Structural, so that neither the types of `ws` nor those of a DOM are needed.
  */
 export interface WebSocketLike {
+  /** 0 connecting, 1 open, 2 closing, 3 closed. */
   readonly readyState: number;
+  /** How binary messages come; as it was in the beginning again after each lease. */
   binaryType: string;
   /** A text or binary data: what each kind of socket takes. */
   send(data: any): void; // eslint-disable-line @typescript-eslint/no-explicit-any
+  /** Says goodbye to the server, with a code of RFC 6455. A socket of a pool that is closed leaves it. */
   close(code?: number, reason?: string): void;
+  /** Listens until the socket ends; what a borrower of a pool added is removed after its lease. */
   addEventListener(
     type: 'open' | 'message' | 'error' | 'close',
     // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the event of each kind of socket is another

@@ -9,6 +9,7 @@ export interface WebSocketPoolOptions<S extends WebSocketLike = WebSocketLike>
   extends Omit<PoolOptions<S>, 'create' | 'destroy' | 'watch'> {
   /** Where to connect, or a function that says so for each connection: with a fresh token, for example. */
   readonly url?: string | URL | (() => string | URL | PromiseLike<string | URL>) | undefined;
+  /** Subprotocols to offer the server with `url`, the preferred first. Default: none. */
   readonly protocols?: string | readonly string[] | undefined;
   /** Default: the global `WebSocket` of browsers and of Node 22. For Node 20 give that of `ws`. */
   readonly WebSocket?: WebSocketConstructor<S> | undefined;

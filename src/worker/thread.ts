@@ -5,7 +5,9 @@ import { builtin } from './builtin.js';
  * so that neither the types of Node nor those of a DOM are needed.
  */
 export interface WorkerThread {
+  /** Sends a copy of the message to the thread; what is in `transfer` moves there instead. */
   postMessage(message: unknown, transfer?: readonly object[]): void;
+  /** Ends the thread at once, whatever it runs. The pool does so when the worker leaves it. */
   terminate(): unknown;
 }
 

@@ -1,6 +1,8 @@
 /** A value whose buffers, ports or streams move to the other thread instead of being copied. Made by `transfer`. */
 export interface Transferred<V> {
+  /** What the other thread receives. */
   readonly value: V;
+  /** What moves there, and is of no use on this side from then on. */
   readonly list: readonly object[];
 }
 

@@ -5,6 +5,7 @@ import { PoolError, type PoolState } from '../index.js';
  * it by another: the task alone is lost, and may be what killed it.
  */
 export class WorkerDiedError extends PoolError {
+  /** For those who tell errors apart by name; `instanceof` and `code` do as well. */
   override readonly name = 'WorkerDiedError';
   /** Of a thread of Node that ended by itself. */
   readonly exitCode: number | undefined;
