@@ -21,7 +21,7 @@ export const layers = [
       'nesting',
     ].map(internal),
     ...['linked-list', 'queue', 'standing-queue', 'agenda', 'delays', 'abort-watch'].map(internal),
-    ...['context', 'create-context', 'caller-stack', 'report', 'thenable'].map(internal),
+    ...['context', 'create-context', 'caller-stack', 'report', 'thenable', 'direct-stream'].map(internal),
     ...['policy', 'clock'].map(internal),
   ],
   // What options may be.

@@ -1,8 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { Observable, Subscription } from 'rxjs';
+import { Subscription, type Observable } from 'rxjs';
 import { InvalidOptionsError } from './errors.js';
 import type { PoolEvent } from './events.js';
 import { judgeHealth, type PoolHealth } from './health.js';
+import { attach, DirectStream } from './internal/direct-stream.js';
 import { Engine } from './internal/engine.js';
 import { PromiseRequest } from './internal/request.js';
 import {
@@ -181,7 +182,7 @@ class ResourcePool<T> implements Pool<T> {
   constructor(options: ResolvedOptions<T>) {
     const engine = new Engine(options);
     this.#engine = engine;
-    this.#acquire = new Observable(subscriber => {
+    this.#acquire = new DirectStream(subscriber => {
       engine.acquire(subscriber, undefined);
     });
     this.#follow('min', options.liveMin);
@@ -211,7 +212,7 @@ class ResourcePool<T> implements Pool<T> {
   acquire(options?: AcquireOptions): Observable<Lease<T>> {
     if (options === undefined) return this.#acquire;
     const given = checkAcquireOptions(this.name, options);
-    return new Observable(subscriber => {
+    return new DirectStream(subscriber => {
       this.#engine.acquire(subscriber, given);
     });
   }
@@ -219,15 +220,17 @@ class ResourcePool<T> implements Pool<T> {
   use<R>(project: Project<T, R>, options?: AcquireOptions): Observable<R> {
     checkFunction(this.name, 'project', project);
     const given = options === undefined ? undefined : checkAcquireOptions(this.name, options);
-    return new Observable(subscriber => {
+    return new DirectStream(subscriber => {
       if (subscriber.closed) return;
       const request = new UseRequest<T, R>(this.#engine.reception, given, subscriber, project);
-      subscriber.add(request);
+      attach(subscriber, request);
       this.#engine.submit(request);
     });
   }
 
   lease(options?: AcquireOptions): Promise<Lease<T>> {
+    const ready = options === undefined ? this.#engine.lendQuickly() : undefined;
+    if (ready !== undefined) return Promise.resolve(ready);
     return new Promise((resolve, reject) => {
       const given = options === undefined ? undefined : checkAcquireOptions(this.name, options);
       this.#engine.submit(new PromiseRequest(this.#engine.reception, given, resolve, reject));

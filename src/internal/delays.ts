@@ -16,14 +16,12 @@ export interface Delay<T> {
  */
 export class Delays<T> {
   readonly #delays = new Map<number, Delay<T>>();
+  /** The delay that was asked for last: mostly there is only one. */
+  #recent: Delay<T> | undefined = undefined;
 
   /** Returns whether the request is the first of its delay: only such a one can be the first of all. */
   add(request: Request<T>, millis: number): boolean {
-    let delay = this.#delays.get(millis);
-    if (delay === undefined) {
-      delay = { millis, first: undefined, last: undefined };
-      this.#delays.set(millis, delay);
-    }
+    const delay = this.#recent?.millis === millis ? this.#recent : this.#delayOf(millis);
     const { last } = delay;
     request.delay = delay;
     request.earlier = last;
@@ -46,6 +44,7 @@ export class Delays<T> {
     request.later = undefined;
     if (delay.first === undefined && this.#delays.size > KEPT_EMPTY) {
       this.#delays.delete(delay.millis);
+      if (this.#recent === delay) this.#recent = undefined;
     }
   }
 
@@ -63,5 +62,15 @@ export class Delays<T> {
       }
     }
     return earliest;
+  }
+
+  #delayOf(millis: number): Delay<T> {
+    let delay = this.#delays.get(millis);
+    if (delay === undefined) {
+      delay = { millis, first: undefined, last: undefined };
+      this.#delays.set(millis, delay);
+    }
+    this.#recent = delay;
+    return delay;
   }
 }

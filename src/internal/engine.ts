@@ -6,6 +6,7 @@ import type { ResourceInfo } from '../resource-info.js';
 import type { PoolState } from '../state.js';
 import { callerStack } from './caller-stack.js';
 import { asyncStorage, currentContext } from './context.js';
+import { attach } from './direct-stream.js';
 import { Housekeeping } from './housekeeping.js';
 import { Inventory } from './inventory.js';
 import { Journal } from './journal.js';
@@ -63,7 +64,7 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     const turns = new Turns(this);
     const timetable = new Timetable<T>(scheduler, keepProcessAlive, detached, turns);
     const journal = new Journal<T>(name, min, max, turns);
-    const inventory = new Inventory(options, journal);
+    const inventory = new Inventory(options, journal, turns);
     const workshop = new Workshop(this, inventory, totals, timetable, turns, detached);
     const waiters: Queue<T> = queue?.queue<T>() ?? new WaitQueue<T>();
     const storage = options.nestedAcquireWarning
@@ -149,35 +150,43 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
   /** One subscription to `acquire()`. The teardown is in place before `next`: a consumer may leave inside it. */
   acquire(subscriber: Subscriber<Lease<T>>, options: AcquireOptions | undefined): void {
     if (subscriber.closed) return;
-    const turns = this.#turns;
-    // The quick way, for the commonest case: no request object, and no queue for the one delivery.
-    if (
-      options === undefined &&
-      !turns.busy &&
-      !this.#keepsStacks &&
-      this.#inventory.idle.tail !== undefined
-    ) {
-      const now = this.#timetable.now();
-      const slot = this.#matching.lendable(now);
-      if (slot !== undefined) {
-        turns.busy = true;
-        const lease = this.#matching.lendAtOnce(slot, undefined, now, undefined);
-        lease.holder = subscriber;
-        subscriber.add(lease);
-        this.settle(now);
-        turns.flush();
-        try {
-          subscriber.next(lease);
-        } catch (error) {
-          reportError(error);
-        }
-        turns.end();
-        return;
-      }
+    const lease = options === undefined ? this.#beginQuickly() : undefined;
+    if (lease === undefined) {
+      const request = new StreamRequest(this.reception, options, subscriber);
+      attach(subscriber, request);
+      this.submit(request);
+      return;
     }
-    const request = new StreamRequest(this.reception, options, subscriber);
-    subscriber.add(request);
-    this.submit(request);
+    lease.holder = subscriber;
+    attach(subscriber, lease);
+    this.settle(lease.at);
+    this.#turns.flush();
+    try {
+      subscriber.next(lease);
+    } catch (error) {
+      reportError(error);
+    }
+    this.#turns.end();
+  }
+
+  /** As `submit`, for a request without options that can be served at once and whose lease needs no turn to leave. */
+  lendQuickly(): LeaseHandle<T> | undefined {
+    const lease = this.#beginQuickly();
+    if (lease !== undefined) this.#turns.leave(true, lease.at);
+    return lease;
+  }
+
+  /** The quick way, for the commonest case: no request object, no queue for the delivery. Leaves the turn open. */
+  #beginQuickly(): LeaseHandle<T> | undefined {
+    const turns = this.#turns;
+    if (turns.busy || this.#keepsStacks || this.#inventory.idle.tail === undefined) {
+      return undefined;
+    }
+    const now = this.#timetable.now();
+    const slot = this.#matching.lendable(now);
+    if (slot === undefined) return undefined;
+    turns.busy = true;
+    return this.#matching.lendAtOnce(slot, undefined, now, undefined);
   }
 
   /** Serves the request on the spot, queues it or refuses it. */
@@ -255,8 +264,11 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
 
   /** Whatever became possible is done, and the transition is committed. */
   settle(now: number): void {
-    if (this.#turns.restless) this.#settleAll(now);
-    else this.journal.commit();
+    if (this.#turns.restless || (this.journal.waiting > 0 && this.#hasRoom())) {
+      this.#settleAll(now);
+    } else {
+      this.journal.commit();
+    }
   }
 
   turnEnded(): void {
@@ -272,10 +284,8 @@ export class Engine<T> implements TurnOwner, WorkshopOwner<T> {
     this.shutdown.finish(now);
     const isAwaited =
       this.supply.awaited || this.renewal.awaited || journal.lifecycle === 'draining';
-    const isWaitedFor = journal.waiting > 0;
-    this.#timetable.hold(isWaitedFor || isAwaited);
+    this.#timetable.hold(journal.waiting > 0 || isAwaited);
     this.#turns.restless =
-      isWaitedFor ||
       this.supply.restless ||
       this.renewal.awaited ||
       journal.isClosing ||

@@ -6,6 +6,7 @@ import { LinkedList } from './linked-list.js';
 import { describeSlot, liveSize, retirement } from './policy.js';
 import { reportError } from './report.js';
 import type { Slot, SlotStatus } from './slot.js';
+import type { Turns } from './turns.js';
 
 /** Every slot of the pool, and which of them are idle. A slot moves here, and with it the counts. */
 export class Inventory<T> {
@@ -21,11 +22,13 @@ export class Inventory<T> {
   readonly #isLifo: boolean;
   readonly #checksOnBorrow: boolean;
   readonly #idleTimeout: number;
+  readonly #turns: Turns;
 
-  constructor(options: ResolvedOptions<T>, journal: Journal<T>) {
+  constructor(options: ResolvedOptions<T>, journal: Journal<T>, turns: Turns) {
     const { order, validate, validateOnBorrow, idleTimeoutMillis } = options;
     this.options = options;
     this.journal = journal;
+    this.#turns = turns;
     this.#isLifo = order === 'lifo';
     this.#checksOnBorrow = validateOnBorrow && validate !== undefined;
     this.#idleTimeout = idleTimeoutMillis;
@@ -34,6 +37,7 @@ export class Inventory<T> {
   add(slot: Slot<T>): void {
     this.slots.set(slot.id, slot);
     this.journal.creating += 1;
+    this.#turns.restless = true;
   }
 
   /** What `move` to leased does, for the ways that most leases come: from idle, or straight from the last one. */
@@ -50,6 +54,7 @@ export class Inventory<T> {
 
   /** Takes the slot to another place. Into idle it goes by `shelve`, which knows its order. */
   move(slot: Slot<T>, to: SlotStatus): void {
+    this.#turns.restless = true;
     if (slot.status === 'idle') this.idle.remove(slot);
     this.#count(slot.status, -1);
     slot.status = to;

@@ -1,7 +1,8 @@
-import { BehaviorSubject, Observable } from 'rxjs';
+import { BehaviorSubject, type Observable } from 'rxjs';
 import type { PoolEvent, PoolEventFacts, PoolEventType } from '../events.js';
 import type { Lifecycle, PoolState } from '../state.js';
 import { Broadcast } from './broadcast.js';
+import { attach, DirectStream } from './direct-stream.js';
 import type { Delivery, Turns } from './turns.js';
 
 /** An event before its transition is committed: without the state that it will carry. */
@@ -44,6 +45,8 @@ export class Journal<T> {
   readonly state$: Observable<PoolState>;
   readonly stats$: Observable<PoolEvent<T>>;
   readonly #states: BehaviorSubject<PoolState>;
+  /** Who subscribes to the states. */
+  #watchers = 0;
   readonly #events = new Broadcast<PoolEvent<T>>();
   readonly #turns: Turns;
   readonly #pool: string;
@@ -66,9 +69,15 @@ export class Journal<T> {
     this.#published = this.state;
     this.#latest = this.#published;
     this.#states = new BehaviorSubject(this.#published);
-    this.state$ = new Observable(subscriber => {
+    this.state$ = new DirectStream(subscriber => {
       this.#refresh();
-      return this.#states.subscribe(subscriber);
+      this.#watchers += 1;
+      attach(subscriber, {
+        unsubscribe: () => {
+          this.#watchers -= 1;
+        },
+      });
+      this.#states.subscribe(subscriber);
     });
     this.stats$ = this.#events.stream$;
   }
@@ -129,11 +138,8 @@ export class Journal<T> {
   commit(): void {
     // Somebody may have looked in mid-transition.
     this.#record = undefined;
-    if (this.#drafts.length > 0 || this.#states.observed) {
-      this.#turns.committed(this.#notification());
-    } else if (this.#turns.hasStaged) {
-      this.#turns.committed(undefined);
-    }
+    const isTold = this.#drafts.length > 0 || this.#watchers > 0;
+    this.#turns.committed(isTold ? this.#notification() : undefined);
   }
 
   /** What this transition has to say; nothing, where it has no event and changed no count. */
@@ -160,7 +166,7 @@ export class Journal<T> {
   publish(state: PoolState, events: readonly object[]): void {
     this.#unpublished -= 1;
     this.#published = state;
-    if (this.#states.observed && state !== this.#states.value) this.#states.next(state);
+    if (this.#watchers > 0 && state !== this.#states.value) this.#states.next(state);
     for (const event of events) this.#events.next(event as PoolEvent<T>);
   }
 

@@ -95,7 +95,11 @@ export class Matching<T> {
     slot.seenGoodAt = now;
     if (this.#returnsAsIs && slot.permit === undefined) {
       // The quick way of `offer`: nobody waits, and only its own record can be against it.
-      if (!this.#turns.restless && this.#inventory.retirement(slot, now) === undefined) {
+      if (
+        !this.#turns.restless &&
+        this.#journal.waiting === 0 &&
+        this.#inventory.retirement(slot, now) === undefined
+      ) {
         slot.lease = undefined;
         this.#shelve(slot, now);
       } else {

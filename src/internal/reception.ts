@@ -39,7 +39,7 @@ export class Reception<T> implements RequestOwner<T> {
   readonly #admission: Admission | undefined;
   readonly #nesting: Nesting<T> | undefined;
   /** Where requests came from, kept beside them by pools that warn of leaks or nesting. */
-  readonly #stacks = new WeakMap<Request<T>, string>();
+  #stacks: WeakMap<Request<T>, string> | undefined = undefined;
 
   constructor(
     inventory: Inventory<T>,
@@ -88,7 +88,11 @@ export class Reception<T> implements RequestOwner<T> {
     const { name, maxWaiting } = this.#options;
     request.id = ++journal.requests;
     request.requestedAt = now;
-    journal.record('requested', now, { requestId: request.id, label: options?.label });
+    if (journal.heard) {
+      journal.record('requested', now, { requestId: request.id, label: options?.label });
+    } else {
+      journal.sequence += 1;
+    }
     if (journal.isClosing) {
       this.refuse(request, 'closed', new PoolClosedError(name, journal.state), now);
     } else if (options?.signal?.aborted === true) {
@@ -109,6 +113,8 @@ export class Reception<T> implements RequestOwner<T> {
     if (!this.#waiters.remove(request)) return;
     this.#timetable.unlimit(request);
     this.#journal.waiting -= 1;
+    // The process need not be kept alive for anybody any more.
+    if (this.#journal.waiting === 0) this.#turns.restless = true;
   }
 
   refuse(request: Request<T>, reason: RejectReason, error: unknown, now: number): void {
@@ -173,7 +179,7 @@ export class Reception<T> implements RequestOwner<T> {
 
   /** Keeps where a request came from, and tells of the first that is made by code which holds a lease already. */
   remember(request: Request<T>, stack: string, now: number): void {
-    this.#stacks.set(request, stack);
+    (this.#stacks ??= new WeakMap()).set(request, stack);
     const nesting = this.#nesting;
     const held = nesting?.held;
     if (nesting === undefined || held === undefined || nesting.warned) return;
@@ -189,7 +195,7 @@ export class Reception<T> implements RequestOwner<T> {
   }
 
   stackOf(request: Request<T>): string | undefined {
-    return this.#stacks.get(request);
+    return this.#stacks?.get(request);
   }
 
   /** The oldest waiter whose time is not up, as it may be in a process that stood still. */
@@ -210,7 +216,7 @@ export class Reception<T> implements RequestOwner<T> {
   #enqueue(request: Request<T>): void {
     const journal = this.#journal;
     const { options } = request;
-    this.#turns.restless = true;
+    if (journal.waiting === 0) this.#turns.restless = true;
     journal.waiting += 1;
     if (journal.waiting > this.#totals.peakWaiting) this.#totals.peakWaiting = journal.waiting;
     this.#waiters.push(request, options?.priority ?? 0);

@@ -65,14 +65,9 @@ export class Supply<T> implements PermitAsker {
     return this.#prefills.length > 0;
   }
 
-  /** Creates may become possible or due by more than what a waiting request does. */
+  /** Creates may become possible or due by more than a waiting request or a slot that moves. */
   get restless(): boolean {
-    return (
-      this.#journal.min > 0 ||
-      this.#options.minIdle > 0 ||
-      this.awaited ||
-      this.#permits !== undefined
-    );
+    return this.#options.minIdle > 0 || this.awaited || this.#permits !== undefined;
   }
 
   /** Starts the creates that are wanted and allowed, and takes back what was asked for in vain. */

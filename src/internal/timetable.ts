@@ -76,6 +76,8 @@ export class Timetable<T> {
       next = this.#next();
     }
     this.changed = true;
+    // What was due may have been all that something waited for: a pause of fills, a step of a rotation.
+    this.#turns.restless = true;
     this.#turns.leave(outermost, now);
   }
 

@@ -22,13 +22,16 @@ const COMPACT_FROM = 1024;
  */
 export class Turns {
   busy = false;
-  /** Somebody waits, or there is more to do than to lend and take back. Else the end of an entry only commits. */
+  /**
+   * Something may be possible or due beyond lending and taking back. Else the end of an entry only commits, unless
+   * somebody waits and there is room.
+   */
   restless = true;
   readonly #owner: TurnOwner;
+  /** What leaves: first what is committed, then what waits for the notification of its transition. */
   readonly #queue: (Delivery | undefined)[] = [];
-  readonly #staged: Delivery[] = [];
   #position = 0;
-  #waiting = 0;
+  #committed = 0;
 
   constructor(owner: TurnOwner) {
     this.#owner = owner;
@@ -55,36 +58,30 @@ export class Turns {
 
   /** Leaves behind the notification of the transition that it belongs to. Inside a turn only. */
   later(delivery: Delivery): void {
-    this.#staged.push(delivery);
+    this.#queue.push(delivery);
   }
 
-  get hasStaged(): boolean {
-    return this.#staged.length > 0;
-  }
-
-  /** A transition is committed: its notification, if anybody listens, and then what was to leave behind it. */
+  /** A transition is committed: its notification, if anybody listens, goes before what was to leave behind it. */
   committed(notification: Delivery | undefined): void {
+    const queue = this.#queue;
     if (notification !== undefined) {
-      this.#queue.push(notification);
-      this.#waiting += 1;
+      if (queue.length === this.#committed) queue.push(notification);
+      else queue.splice(this.#committed, 0, notification);
     }
-    for (const delivery of this.#staged) this.#queue.push(delivery);
-    this.#waiting += this.#staged.length;
-    while (this.#staged.length > 0) this.#staged.pop();
+    this.#committed = queue.length;
   }
 
   /** Outermost caller only. Each delivery is isolated: a throw must not stop the ones behind it. */
   flush(): void {
-    if (this.#waiting > 0) this.#deliver();
+    if (this.#position < this.#committed) this.#deliver();
   }
 
   #deliver(): void {
     const queue = this.#queue;
-    while (this.#waiting > 0) {
+    while (this.#position < this.#committed) {
       const delivery = queue[this.#position] as Delivery;
       queue[this.#position] = undefined;
       this.#position += 1;
-      this.#waiting -= 1;
       try {
         delivery.deliver();
       } catch (error) {
@@ -92,11 +89,13 @@ export class Turns {
       }
       if (this.#position >= COMPACT_FROM) {
         queue.splice(0, this.#position);
+        this.#committed -= this.#position;
         this.#position = 0;
       }
     }
     // Entry by entry: setting `length` costs more than a whole acquire.
     while (queue.length > 0) queue.pop();
     this.#position = 0;
+    this.#committed = 0;
   }
 }

@@ -47,6 +47,8 @@ export class WaitQueue<T> implements Queue<T> {
 
   #lane(priority: number): Lane<T> {
     const lanes = this.#lanes;
+    const first = lanes[0];
+    if (first?.priority === priority) return first;
     let index = 0;
     while (index < lanes.length && (lanes[index] as Lane<T>).priority < priority) index += 1;
     const found = lanes[index];
