@@ -4,6 +4,7 @@ import type { AcquireOptions } from '../options.js';
 import type { ResourceInfo } from '../resource-info.js';
 import type { PoolState } from '../state.js';
 import type { Inventory } from './inventory.js';
+import type { Draft } from './journal.js';
 import { LeaseHandle, type LeaseOwner } from './lease-handle.js';
 import { LeaseWatch, type LeaseWatcher } from './lease-watch.js';
 import { deferred, type Slot } from './slot.js';
@@ -237,19 +238,18 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
       slot.leaseWatch = undefined;
     }
     journal.sequence += 1;
-    if (journal.heard) this.#addReleased(lease, reason, heldMillis, now);
+    if (journal.heard) journal.add([this.#released(lease, reason, heldMillis, now)]);
   }
 
-  #addReleased(
+  #released(
     lease: LeaseHandle<T>,
     reason: ReleaseReason,
     heldMillis: number,
     now: number,
-  ): void {
-    const { journal } = this.#inventory;
-    journal.add({
+  ): Draft {
+    return {
       type: 'released',
-      seq: journal.sequence,
+      seq: this.#inventory.journal.sequence,
       at: now,
       pool: this.name,
       state: undefined,
@@ -258,7 +258,7 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
       label: lease.options?.label,
       heldMillis,
       reason,
-    });
+    };
   }
 
   /** What `release` and `destroy` of a lease that is over return: the same promise every time. */

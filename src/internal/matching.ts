@@ -2,7 +2,7 @@ import type { DestroyReason } from '../events.js';
 import type { AcquireOptions } from '../options.js';
 import type { Housekeeping } from './housekeeping.js';
 import type { Inventory } from './inventory.js';
-import type { Journal } from './journal.js';
+import type { Draft, Journal } from './journal.js';
 import type { LeaseHandle } from './lease-handle.js';
 import type { Leasing } from './leasing.js';
 import { recalled } from './permit-desk.js';
@@ -85,7 +85,7 @@ export class Matching<T> {
     const requestId = ++journal.requests;
     const lease = this.#leasing.lend(slot, requestId, options, now, stack);
     journal.sequence += 2;
-    if (journal.heard) this.#addLent(lease, now);
+    if (journal.heard) journal.add([this.#requested(lease, now), this.#acquired(lease, 0, now)]);
     return lease;
   }
 
@@ -196,26 +196,24 @@ export class Matching<T> {
     const waitedMillis = now - request.requestedAt;
     this.#totals.wait.add(waitedMillis);
     journal.sequence += 1;
-    if (journal.heard) this.#addAcquired(lease, waitedMillis, now);
+    if (journal.heard) journal.add([this.#acquired(lease, waitedMillis, now)]);
     this.#turns.later(request);
   }
 
-  #addLent(lease: LeaseHandle<T>, now: number): void {
-    const journal = this.#journal;
-    journal.add({
+  #requested(lease: LeaseHandle<T>, now: number): Draft {
+    return {
       type: 'requested',
-      seq: journal.sequence - 1,
+      seq: this.#journal.sequence - 1,
       at: now,
       pool: this.#inventory.options.name,
       state: undefined,
       requestId: lease.requestId,
       label: lease.options?.label,
-    });
-    this.#addAcquired(lease, 0, now);
+    };
   }
 
-  #addAcquired(lease: LeaseHandle<T>, waitedMillis: number, now: number): void {
-    this.#journal.add({
+  #acquired(lease: LeaseHandle<T>, waitedMillis: number, now: number): Draft {
+    return {
       type: 'acquired',
       seq: this.#journal.sequence,
       at: now,
@@ -225,6 +223,6 @@ export class Matching<T> {
       requestId: lease.requestId,
       label: lease.options?.label,
       waitedMillis,
-    });
+    };
   }
 }
