@@ -31,10 +31,10 @@ export class DirectStream<V> extends Observable<V> {
     error?: ((error: unknown) => void) | null,
     complete?: (() => void) | null,
   ): Subscription {
-    if (error || complete || !isPlain(consumer)) {
-      return super.subscribe(consumer as (value: V) => void, error, complete);
-    }
-    const subscriber = new DirectSubscriber(consumer);
+    if (isSubscriber(consumer)) return super.subscribe(consumer);
+    // The old way to subscribe is with a function for each kind of notification.
+    const observer = { next: consumer, error, complete } as Partial<Observer<V>>;
+    const subscriber = new DirectSubscriber(error || complete ? observer : (consumer ?? {}));
     this.#start(subscriber);
     return subscriber;
   }
@@ -51,6 +51,7 @@ class DirectSubscriber<V> extends Subscriber<V> {
   #consumer: Consumer<V> | undefined;
 
   constructor(consumer: Consumer<V>) {
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- What operators pass on is told from a plain observer by being one of these.
     super();
     this.#consumer = consumer;
   }
@@ -89,7 +90,7 @@ class DirectSubscriber<V> extends Subscriber<V> {
   protected override _error(error: unknown): void {
     const consumer = this.#consumer;
     try {
-      if (typeof consumer === 'object' && consumer.error !== undefined) consumer.error(error);
+      if (typeof consumer === 'object' && consumer.error) consumer.error(error);
       else reportError(error);
     } catch (thrown) {
       reportError(thrown);
@@ -110,8 +111,7 @@ class DirectSubscriber<V> extends Subscriber<V> {
   }
 }
 
-/** A Subscriber, of whichever copy of RxJS, can be unsubscribed. */
-function isPlain<V>(consumer: Consumer<V> | null | undefined): consumer is Consumer<V> {
-  if (typeof consumer === 'function') return true;
-  return typeof consumer === 'object' && consumer !== null && !('unsubscribe' in consumer);
+/** Of whichever copy of RxJS: it can be unsubscribed. */
+function isSubscriber<V>(consumer: Consumer<V> | null | undefined): consumer is Subscriber<V> {
+  return typeof consumer === 'object' && consumer !== null && 'unsubscribe' in consumer;
 }

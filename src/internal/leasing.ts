@@ -241,12 +241,7 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     if (journal.heard) journal.add([this.#released(lease, reason, heldMillis, now)]);
   }
 
-  #released(
-    lease: LeaseHandle<T>,
-    reason: ReleaseReason,
-    heldMillis: number,
-    now: number,
-  ): Draft {
+  #released(lease: LeaseHandle<T>, reason: ReleaseReason, heldMillis: number, now: number): Draft {
     return {
       type: 'released',
       seq: this.#inventory.journal.sequence,
