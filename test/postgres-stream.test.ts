@@ -22,7 +22,7 @@ import { query, stream, transaction } from '../src/postgres/index.js';
 import { collectGarbage, heapBytes } from './garbage.js';
 import { PostgresFixture } from './postgres-fixture.js';
 
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
 const postgres = new PostgresFixture();
 

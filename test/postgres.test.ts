@@ -29,7 +29,7 @@ import { assertInvariants } from '../src/testing/index.js';
 import { startPostgres, type PostgresServer } from './services/postgres.js';
 import { startTcpProxy } from './services/tcp-proxy.js';
 
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 }); // some start a server of their own
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 }); // some start a server of their own
 
 let server: PostgresServer;
 let pools: { pool: Pool<Client>; events: PoolEvent<Client>[] }[] = [];
