@@ -35,11 +35,14 @@ const virtual = [
 
 export default defineConfig({
   test: {
-    // Some tests ask real servers and processes, on machines of two cores: in CI one that fails has a second try.
-    retry: process.env['CI'] === undefined ? 0 : 1,
+    // Some tests ask real servers and processes, on machines of two cores: in CI one that fails is tried again, once the
+    // moment is over that may have been to blame. Which ones had luck is told at the end.
+    retry: process.env['CI'] === undefined ? 0 : { count: 2, delay: 1_000 },
+    reporters: ['default', './test/second-tries.ts'],
     // Time enough for a busy machine; a test that hangs is found out all the same.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 20_000 } },
     // Who waits for a server leaves the core to somebody else.
     maxWorkers: Math.max(2, availableParallelism()),
     projects: [

@@ -15,7 +15,7 @@ import { ask, grantedOf } from './budget-fixture.js';
 import { describeOnServer } from './services/describe-on-server.js';
 import { type RedisServer, startRedis, startRedisStandIn } from './services/redis.js';
 
-const patience = { timeout: 5_000, interval: 2 };
+const patience = { timeout: 20_000, interval: 2 };
 
 let keys = 0;
 function anyKey(): string {
@@ -191,12 +191,12 @@ await describeOnServer('redisPermits on Redis', startRedis, server => {
     const living = watched(redisPermits(client, options));
     const waiting = ask(living, 2);
     await vi.waitFor(() => expect(grantedOf(waiting)).toHaveLength(2), patience);
-    // By the server's clock, in its own books: how busy this machine is does not matter.
+    // By the server's clock, in its own books; and long before anybody would have been asked to give back.
     const account = String(await server.send('HGET', `{${key}}:members`, living.member));
     const { h: holds } = JSON.parse(account) as { h: [number, number, number][] };
     for (const [, , grantedAt] of holds) {
       expect(grantedAt - lastSeen).toBeGreaterThanOrEqual(300);
-      expect(grantedAt - lastSeen).toBeLessThan(1_500);
+      expect(grantedAt - lastSeen).toBeLessThan(options.recallAfterMillis);
     }
   });
 

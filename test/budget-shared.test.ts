@@ -15,7 +15,7 @@ import { InvalidOptionsError } from '../src/index.js';
 import { permitSourceConformance } from '../src/testing/index.js';
 import { ask, grantedOf, steppedTime } from './budget-fixture.js';
 
-const patience = { timeout: 10_000, interval: 2 };
+const patience = { timeout: 20_000, interval: 2 };
 
 function shared(memory: SharedArrayBuffer, options: SharedPermitsOptions): SharedBudget {
   const budget = sharedPermits(memory, options);

@@ -39,7 +39,7 @@ async function open(url: string, options: BrowserContextOptions = {}): Promise<V
   const context = await browser.newContext(options);
   onTestFinished(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(20_000);
   const complaints: string[] = [];
   page.on('console', message => complaints.push(`${message.type()}: ${message.text()}`));
   page.on('pageerror', error => complaints.push(String(error)));
@@ -53,7 +53,7 @@ async function open(url: string, options: BrowserContextOptions = {}): Promise<V
 
 /** What `locator` says, until it says so. */
 function says(page: Page, selector: string): ReturnType<typeof expect.poll> {
-  return expect.poll(() => page.locator(selector).first().innerText(), { timeout: 8000 });
+  return expect.poll(() => page.locator(selector).first().innerText());
 }
 
 async function live(page: Page): Promise<void> {
@@ -114,9 +114,7 @@ describe.skipIf(chromiumPath === undefined)(
       const { page, complaints } = await open(url);
       for (let times = 0; times < 40; times += 1) pool.use(() => 1).subscribe();
       const keys = page.locator('.key');
-      await expect
-        .poll(() => keys.nth(1).innerText(), { timeout: 8000 })
-        .toMatch(/Leases\s*(?:[1-9]|\d\d)/);
+      await expect.poll(() => keys.nth(1).innerText()).toMatch(/Leases\s*(?:[1-9]|\d\d)/);
       const drawn = await page.evaluate(`(() => {
       const canvas = document.querySelector('#chart-rates canvas');
       const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
@@ -347,9 +345,7 @@ describe.skipIf(chromiumPath === undefined)(
       await says(page, '#summary').toBe('100 pools, all well');
       expect(await page.locator('.card').count()).toBe(100);
       for (const pool of pools) await pool.lease();
-      await expect
-        .poll(() => page.locator('.mini i[data-state=leased]').count(), { timeout: 8000 })
-        .toBe(100);
+      await expect.poll(() => page.locator('.mini i[data-state=leased]').count()).toBe(100);
       await page.getByLabel('Find a pool').fill('pool 99');
       expect(await page.locator('#cards li:visible').count()).toBe(1);
       expect(complaints).toEqual([]);

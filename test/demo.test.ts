@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startPostgres, type PostgresServer } from './services/postgres.js';
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 }); // it starts compilers and servers
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 }); // it starts compilers and servers
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 let server: PostgresServer;

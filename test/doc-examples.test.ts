@@ -133,7 +133,7 @@ beforeAll(() => {
 });
 
 describe('the examples in doc comments', () => {
-  it('type-check, every one', { timeout: 60_000 }, async () => {
+  it('type-check, every one', { timeout: 240_000 }, async () => {
     expect(examples.length).toBeGreaterThan(50);
     expect(await typeCheck()).toBe('');
   });

@@ -1,10 +1,11 @@
 import { RuleTester } from 'eslint';
 import { join, resolve } from 'node:path';
 import tseslint from 'typescript-eslint';
-import { afterAll, describe, it } from 'vitest';
+import { afterAll, describe, it, vi } from 'vitest';
 import rxpool from '../src/eslint/index.js';
 
 Object.assign(RuleTester, { afterAll, describe, it });
+vi.setConfig({ testTimeout: 240_000 }); // types are the processor's work, of which a busy machine has little
 
 const rule = rxpool.rules['no-lost-lease'] as never;
 const error = (messageId: string) => ({ errors: [{ messageId }] });
@@ -53,7 +54,8 @@ describe('by type', () => {
   const typed = new RuleTester({
     languageOptions: {
       parser: tseslint.parser,
-      parserOptions: { projectService: true, tsconfigRootDir: root },
+      // Without the tests, whose types take most of the time.
+      parserOptions: { project: 'tsconfig.build.json', tsconfigRootDir: root },
     },
   });
   // A file of the project, with other text: typed linting knows only those.

@@ -16,7 +16,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-async function faultsOf(text: string, limitMillis = 10_000): Promise<string[]> {
+async function faultsOf(text: string, limitMillis = 30_000): Promise<string[]> {
   const file = join(folder, 'example.mjs');
   writeFileSync(file, text);
   const outcome = await run(process.execPath, file, { REDIS_URL: 'redis://there' }, limitMillis);
@@ -54,7 +54,8 @@ it('a program fails that writes to stderr, or ends with an error', async () => {
 
 it('a program fails, and is killed, that does not end by itself', async () => {
   const text = "console.log('a'); // prints: a\nsetInterval(() => undefined, 1000);";
-  expect(await faultsOf(text, 1_000)).toEqual(['did not end in 1000 ms']);
+  // A busy machine may not have got to the first line by then, which is held against it too.
+  expect(await faultsOf(text, 1_000)).toContain('did not end in 1000 ms');
 });
 
 it('what a program needs is what its text reads of the environment', () => {

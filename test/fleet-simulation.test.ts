@@ -5,7 +5,7 @@ import { Fleet } from './fleet-simulation/fleet.js';
 import { playFleet, type StoryPlan } from './fleet-simulation/story.js';
 import { Draw } from './simulation/draw.js';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 240_000 });
 
 const plan: StoryPlan = {
   title: 'small',

@@ -123,7 +123,7 @@ describe.each(styles)('with hooks of the style %s', style => {
         expect(all).toHaveLength(4 ** 3 * leavings.length);
         expect(failures).toEqual([]);
       },
-      30_000,
+      240_000,
     );
   });
 });

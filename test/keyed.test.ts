@@ -27,7 +27,7 @@ import { createKeyedPool, type KeyedPool, type KeyedPoolOptions } from '../src/k
 import { Budget, Share } from '../src/keyed/budget.js';
 import { assertInvariants, permitSourceConformance, seededRandom } from '../src/testing/index.js';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 240_000 }); // all of it is work of the processor, of which a busy machine has little
 
 interface Thing {
   readonly key: string;

@@ -31,7 +31,7 @@ function listener(seen: unknown[]): (value: unknown) => void {
   return value => void seen.push(value);
 }
 
-describe('who listened to a pool that lives on', { timeout: 60_000 }, () => {
+describe('who listened to a pool that lives on', { timeout: 240_000 }, () => {
   it.each(['state$', 'stats$'] as const)(
     'ML-01: a subscriber of %s that left can be collected, and those that stay are still told',
     async stream => {
@@ -166,7 +166,7 @@ const shutdown = new AbortController();
 const aborted: AbortSignal[] = [];
 let time: SteppedScheduler | undefined;
 
-describe('a resource that ended in an uncommon way', { timeout: 60_000 }, () => {
+describe('a resource that ended in an uncommon way', { timeout: 240_000 }, () => {
   const failing = (): never => {
     // Its stack is not read: until then the engine of JavaScript keeps the functions on it, and what they hold.
     throw new Error('no');
@@ -274,7 +274,7 @@ describe('a resource that ended in an uncommon way', { timeout: 60_000 }, () => 
 type Traced = ReturnType<typeof tracedPool>;
 const clockOfWatch = new SteppedScheduler();
 
-describe('a closed pool that somebody keeps', { timeout: 60_000 }, () => {
+describe('a closed pool that somebody keeps', { timeout: 240_000 }, () => {
   it.each([{ force: false }, { force: true }])(
     'ML-04: keeps no resource, borrower, waiter or subscriber (%o)',
     async ({ force }) => {

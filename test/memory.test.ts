@@ -17,7 +17,7 @@ class Resource {
   readonly bytes = new Uint8Array(1024);
 }
 
-describe('what a pool lets go of while it lives', { timeout: 60_000 }, () => {
+describe('what a pool lets go of while it lives', { timeout: 240_000 }, () => {
   it('ML-01: after the release the lease, the subscriber and the closures of the borrower can be collected', async () => {
     const pool = createPool({ create: () => new Resource(), max: 1 });
     const references: WeakRef<object>[] = [];
@@ -279,7 +279,7 @@ describe('what a pool lets go of while it lives', { timeout: 60_000 }, () => {
   });
 });
 
-describe('what is left of a pool', { timeout: 60_000 }, () => {
+describe('what is left of a pool', { timeout: 240_000 }, () => {
   it('ML-04: 10,000 pools made, used and closed on one scheduler leave no action there and can be collected', async () => {
     const time = new SteppedScheduler();
     const pools: WeakRef<object>[] = [];
@@ -343,7 +343,7 @@ describe('sharing a lease', () => {
   });
 });
 
-describe('async context', { timeout: 60_000 }, () => {
+describe('async context', { timeout: 240_000 }, () => {
   it('ML-07: timers and creates that a request starts keep none of its context reachable', async () => {
     const storage = new AsyncLocalStorage<object>();
     const pool = createPool({

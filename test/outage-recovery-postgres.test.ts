@@ -7,7 +7,7 @@ import { outageRecovery, type RecoveryEvent } from '../src/recovery/index.js';
 import { assertInvariants } from '../src/testing/index.js';
 import { startPostgres, type PostgresServer } from './services/postgres.js';
 
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
 let server: PostgresServer;
 

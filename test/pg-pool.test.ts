@@ -5,7 +5,7 @@ import { asPgPool } from '../src/postgres/index.js';
 import { rest } from './orm/shop.js';
 import { PostgresFixture } from './postgres-fixture.js';
 
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
 const postgres = new PostgresFixture();
 

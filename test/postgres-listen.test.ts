@@ -6,7 +6,7 @@ import { PostgresFixture } from './postgres-fixture.js';
 import { startPostgres } from './services/postgres.js';
 import { startTcpProxy } from './services/tcp-proxy.js';
 
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
 const postgres = new PostgresFixture();
 

@@ -9,7 +9,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const compiler = join(root, 'node_modules', '.bin', 'tsc');
 let project = '';
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 }); // each starts a compiler
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 }); // each starts a compiler
 
 /** A project of somebody who has rxpool and rxjs, and neither `pg` nor its types. */
 beforeAll(() => {

@@ -21,7 +21,7 @@ beforeAll(() => {
     ...['-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'rxpool')],
     ...['--noCheck', '--declaration', 'false', '--isolatedDeclarations', 'false'],
   ]);
-}, 60_000);
+}, 120_000);
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
@@ -32,6 +32,8 @@ interface End {
   readonly lines: readonly string[];
   readonly errors: string;
   readonly millis: number;
+  /** Of these it waited for something: none where it was merely kept from the processor. */
+  readonly waitedMillis: number;
 }
 
 let scripts = 0;
@@ -45,30 +47,34 @@ function run(script: string): Promise<End> {
     file,
     `import { createPool } from '${entry}';
 const startedAt = performance.now();
-process.on('exit', () => console.log('ended after', Math.round(performance.now() - startedAt)));
+process.on('exit', () => {
+  const { idle } = performance.eventLoopUtilization();
+  console.log('ended after', Math.round(performance.now() - startedAt), 'waited', Math.round(idle));
+});
 const resources = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length;
 ${script}`,
   );
   return new Promise(resolve => {
-    execFile(process.execPath, [file], { timeout: 15_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, [file], { timeout: 60_000 }, (error, stdout, stderr) => {
       const lines = stdout.trim().split('\n');
-      const last = lines.pop() ?? '';
+      const [, millis, waited] = /^ended after (\d+) waited (\d+)$/.exec(lines.pop() ?? '') ?? [];
       resolve({
         code: error === null ? 0 : ((error.code as unknown as number | undefined) ?? null),
         lines,
         errors: stderr,
-        millis: Number(/^ended after (\d+)$/.exec(last)?.[1] ?? NaN),
+        millis: Number(millis),
+        waitedMillis: Number(waited),
       });
     });
   });
 }
 
-/** Far below every default time limit, and far above what a busy machine takes to do nothing. */
-const PROMPT_MILLIS = 4000;
+/** Far below every time limit of these pools that nothing should wait for. */
+const PROMPT_MILLIS = 2000;
 
-describe('a process with a pool', { timeout: 30_000 }, () => {
+describe('a process with a pool', { timeout: 90_000 }, () => {
   it('EX-14: acquires, releases, stops, and exits by itself without close()', async () => {
-    const { code, lines, errors, millis } = await run(`
+    const { code, lines, errors, waitedMillis } = await run(`
       const pool = createPool({ create: () => ({}), idleTimeoutMillis: 600_000, maxLifetimeMillis: 900_000 });
       const lease = await pool.lease();
       await lease.release();
@@ -76,11 +82,11 @@ describe('a process with a pool', { timeout: 30_000 }, () => {
       console.log(pool.state.idle);
     `);
     expect({ code, errors, lines }).toStrictEqual({ code: 0, errors: '', lines: ['1'] });
-    expect(millis).toBeLessThan(PROMPT_MILLIS);
+    expect(waitedMillis).toBeLessThan(PROMPT_MILLIS);
   });
 
   it('EX-14: the same with min filled, checks of idle ones, and a lease that is never returned', async () => {
-    const { code, errors, millis } = await run(`
+    const { code, errors, waitedMillis } = await run(`
       const pool = createPool({
         create: async () => ({}),
         validate: () => true,
@@ -93,11 +99,11 @@ describe('a process with a pool', { timeout: 30_000 }, () => {
       pool.acquire().subscribe();
     `);
     expect({ code, errors }).toStrictEqual({ code: 0, errors: '' });
-    expect(millis).toBeLessThan(PROMPT_MILLIS);
+    expect(waitedMillis).toBeLessThan(PROMPT_MILLIS);
   });
 
   it('EX-14: after close() nothing is left, also when leases were out and keepProcessAlive was on', async () => {
-    const { code, lines, errors, millis } = await run(`
+    const { code, lines, errors, waitedMillis } = await run(`
       const pool = createPool({ create: () => ({}), keepProcessAlive: true, min: 2, maxLifetimeMillis: 900_000 });
       const lease = await pool.lease();
       const closing = pool.close();
@@ -106,11 +112,11 @@ describe('a process with a pool', { timeout: 30_000 }, () => {
       console.log(resources());
     `);
     expect({ code, errors, lines }).toStrictEqual({ code: 0, errors: '', lines: ['0'] });
-    expect(millis).toBeLessThan(PROMPT_MILLIS);
+    expect(waitedMillis).toBeLessThan(PROMPT_MILLIS);
   });
 
   it('EX-14: two pools with 10,000 leases each way leave no timer, no listener and no handle', async () => {
-    const { code, lines, errors, millis } = await run(`
+    const { code, lines, errors, waitedMillis } = await run(`
       import { getEventListeners, setMaxListeners } from 'node:events';
       console.log(true); // opens stdout, which is a handle too
       const before = process.getActiveResourcesInfo().length;
@@ -141,7 +147,7 @@ describe('a process with a pool', { timeout: 30_000 }, () => {
       errors: '',
       lines: ['true', '80000', 'true', '0', '0', '0'],
     });
-    expect(millis).toBeLessThan(2 * PROMPT_MILLIS);
+    expect(waitedMillis).toBeLessThan(PROMPT_MILLIS);
   });
 
   it('a caller who waits keeps the process up until the answer: a lease', async () => {
@@ -171,7 +177,7 @@ describe('a process with a pool', { timeout: 30_000 }, () => {
   });
 
   it('a caller who waits without any limit keeps the process up, and lets it go when served', async () => {
-    const { code, lines, errors, millis } = await run(`
+    const { code, lines, errors, waitedMillis } = await run(`
       const pool = createPool({ create: () => ({}), max: 1, acquireTimeoutMillis: Infinity, idleTimeoutMillis: Infinity });
       const first = await pool.lease();
       setTimeout(() => first.release(), 100).unref();
@@ -180,18 +186,18 @@ describe('a process with a pool', { timeout: 30_000 }, () => {
       await second.release();
     `);
     expect({ code, errors, lines }).toStrictEqual({ code: 0, errors: '', lines: ['served'] });
-    expect(millis).toBeLessThan(PROMPT_MILLIS);
+    expect(waitedMillis).toBeLessThan(PROMPT_MILLIS);
   });
 
   it('a caller who left keeps nothing up', async () => {
-    const { code, errors, millis } = await run(`
+    const { code, errors, waitedMillis } = await run(`
       const pool = createPool({ create: () => ({}), max: 1, acquireTimeoutMillis: 600_000 });
       pool.acquire().subscribe();
       const waiting = pool.acquire().subscribe();
       setTimeout(() => waiting.unsubscribe(), 20);
     `);
     expect({ code, errors }).toStrictEqual({ code: 0, errors: '' });
-    expect(millis).toBeLessThan(PROMPT_MILLIS);
+    expect(waitedMillis).toBeLessThan(PROMPT_MILLIS);
   });
 
   it('a close that waits for a lease keeps the process up until its drain limit', async () => {
@@ -224,7 +230,7 @@ describe('a process with a pool', { timeout: 30_000 }, () => {
   });
 
   it('without it, housekeeping that is due later is not waited for', async () => {
-    const { code, lines, errors, millis } = await run(`
+    const { code, lines, errors, waitedMillis } = await run(`
       const pool = createPool({
         create: () => ({}),
         destroy: (_, reason) => console.log(reason),
@@ -235,7 +241,7 @@ describe('a process with a pool', { timeout: 30_000 }, () => {
       console.log('done');
     `);
     expect({ code, errors, lines }).toStrictEqual({ code: 0, errors: '', lines: ['done'] });
-    expect(millis).toBeLessThan(PROMPT_MILLIS);
+    expect(waitedMillis).toBeLessThan(PROMPT_MILLIS);
   });
 
   it('hooks and background fills that fail cause no unhandled rejection and no output', async () => {

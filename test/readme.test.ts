@@ -104,7 +104,7 @@ afterEach(() => {
 });
 
 describe('the code in the documentation', () => {
-  it('type-checks, every block', { timeout: 60_000 }, async () => {
+  it('type-checks, every block', { timeout: 240_000 }, async () => {
     expect(blocks.length).toBeGreaterThan(0);
     expect(await typeCheck()).toBe('');
   });

@@ -9,7 +9,7 @@ import { describeOnServer } from './services/describe-on-server.js';
 import { startMariadb } from './services/mariadb.js';
 import { startRedis, startRedisStandIn, type RedisServer } from './services/redis.js';
 
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
 async function redisClient(url: string) {
   const client = createClient({ url, socket: { reconnectStrategy: false } });

@@ -25,7 +25,7 @@ function nodeWithSqlite(): string | undefined {
 const node = Database === undefined ? nodeWithSqlite() : undefined;
 
 describe.skipIf(node === undefined)('on a Node that has node:sqlite', () => {
-  it('every test of rxpool/sqlite passes, and none is skipped', { timeout: 60_000 }, async () => {
+  it('every test of rxpool/sqlite passes, and none is skipped', { timeout: 240_000 }, async () => {
     const folder = mkdtempSync(join(tmpdir(), 'sqlite-run-'));
     try {
       const report = join(folder, 'report.json');

@@ -72,7 +72,7 @@ it.each(['first.mjs', 'first.cjs'])(
   },
 );
 
-it('first.mts compiles and runs in an empty folder', { timeout: 60_000 }, async () => {
+it('first.mts compiles and runs in an empty folder', { timeout: 240_000 }, async () => {
   const { code, prints } = told('first.mts');
   const command = /`npx (tsc .*?)`/.exec(page)?.[1];
   expect(command).toMatch(/^tsc .* first\.mts$/);

@@ -165,6 +165,21 @@ describe('foldStats', () => {
     expect(foldStats([])).toEqual(createPool({ create: () => 1 }).state);
   });
 
+  it('takes the sizes that nobody named from the first event', () => {
+    const { pool, events } = record({ create: () => 1, min: 2, max: 3 });
+    pool.acquire().subscribe();
+    expect(foldStats(events)).toEqual(pool.state);
+    expect(foldStats(events, { max: 7 })).toEqual({ ...pool.state, max: 7 });
+  });
+
+  it('follows the sizes from there', () => {
+    const { pool, events } = record({ create: () => 1, max: 3 });
+    pool.acquire().subscribe();
+    pool.resize({ min: 1, max: 2 });
+    expect(foldStats(events.slice(0, 1))).toMatchObject({ min: 0, max: 3 });
+    expect(foldStats(events)).toEqual(pool.state);
+  });
+
   it('does not read the state that events carry', () => {
     const { pool, events } = record({ create: () => 1, max: 3 });
     pool.acquire().subscribe();
@@ -210,7 +225,7 @@ describe('foldStats', () => {
 describe('foldEvents', () => {
   it('gives each subscriber a fold of its own', () => {
     const pool = createPool({ create: () => 1, max: 3, idleTimeoutMillis: Infinity });
-    const rebuilt$ = pool.stats$.pipe(foldEvents({ max: 3 }));
+    const rebuilt$ = pool.stats$.pipe(foldEvents());
     const first: PoolState[] = [];
     const second: PoolState[] = [];
     rebuilt$.subscribe(state => first.push(state));

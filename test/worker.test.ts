@@ -377,8 +377,9 @@ describe('workers that die', () => {
 
   it('while they are idle leave the pool at once', async () => {
     const pool = openPool();
+    const idle = stateOf(pool, state => state.idle === 1);
     await ask(pool, { kind: 'crash later' });
-    expect(pool.state.idle).toBe(1);
+    await idle;
     await stateOf(pool, ({ size }) => size === 0);
     expect(pool.resources()).toEqual([]);
   });

@@ -30,8 +30,11 @@ const OWNER = 'postgresPermits';
 /** Somebody else was quicker so many times in a row: the server is too busy to count as being there. */
 const MOST_TRIES = 50;
 
-/** Two who create a table at the same moment: one fails although it says IF NOT EXISTS. */
-const CREATED_MEANWHILE = ['23505', '42P07'];
+/**
+ * Two who create a table at the same moment: one fails although it says IF NOT EXISTS, by the name of the table, the
+ * name of its type, or the index over either.
+ */
+const CREATED_MEANWHILE = ['42P07', '42710', '23505'];
 
 /**
  * A budget that PostgreSQL keeps, in one row of a table, for where there is no Redis.

@@ -1,26 +1,26 @@
 import { defer, map, type OperatorFunction } from 'rxjs';
 import type { Lifecycle, PoolEvent, PoolState, ResourceStatus } from '../index.js';
 
-/** The sizes that a pool has before its first event. They are those of its options: `min` 0 and `max` 10 by default. */
+/** The sizes that a pool has before its first event. */
 export interface FoldStart {
-  /** The `min` of the pool. Default 0. */
+  /** The `min` of the pool. Default: what the first event says; 0 before it. */
   readonly min?: number | undefined;
-  /** The `max` of the pool. Default 10. */
+  /** The `max` of the pool. Default: what the first event says; 10 before it. */
   readonly max?: number | undefined;
 }
 
 /**
  * Rebuilds a pool's state from its events, one at a time: `fold.add(event)`, then `fold.state`.
  *
- * Only types and ids are read, never the state that an event carries, so that the two can be compared; the one
- * exception is `resized`, whose new sizes are nowhere else. The events must be all from the first on (`seq` 1).
+ * Only types and ids are read, never the counts that an event carries, so that the two can be compared; `min` and
+ * `max` come from the first event and from `resized`, as they are nowhere else. The events must be all from the first on (`seq` 1).
  * An event in the middle of a transition gives a state that the pool never had: of several events that carry the
  * same state the last one completes it.
  *
  * Costs one map entry for each resource and each open request.
  *
  * @example
- * const fold = new PoolFold({ max: 4 });
+ * const fold = new PoolFold();
  * pool.stats$.subscribe(event => fold.add(event));
  */
 export class PoolFold {
@@ -35,12 +35,13 @@ export class PoolFold {
     destroying: 0,
   };
   #lifecycle: Lifecycle = 'running';
-  #min: number;
-  #max: number;
+  /** Undefined until somebody has said it. */
+  #min: number | undefined;
+  #max: number | undefined;
 
   constructor(start: FoldStart = {}) {
-    this.#min = start.min ?? 0;
-    this.#max = start.max ?? 10;
+    this.#min = start.min;
+    this.#max = start.max;
   }
 
   /** Whether the state after everything that was added is this one. Cheaper than to compare `state`. */
@@ -55,8 +56,8 @@ export class PoolFold {
       state.resetting === counts.resetting &&
       state.destroying === counts.destroying &&
       state.size === this.#resources.size - counts.creating &&
-      state.min === this.#min &&
-      state.max === this.#max &&
+      state.min === (this.#min ?? 0) &&
+      state.max === (this.#max ?? 10) &&
       state.lifecycle === this.#lifecycle
     );
   }
@@ -66,8 +67,8 @@ export class PoolFold {
     const { idle, leased, creating, validating, resetting, destroying } = this.#counts;
     return {
       lifecycle: this.#lifecycle,
-      min: this.#min,
-      max: this.#max,
+      min: this.#min ?? 0,
+      max: this.#max ?? 10,
       size: this.#resources.size - creating,
       idle,
       leased,
@@ -91,6 +92,8 @@ export class PoolFold {
 
   /** Takes one event in. */
   add(event: PoolEvent): void {
+    this.#min ??= event.state.min;
+    this.#max ??= event.state.max;
     switch (event.type) {
       case 'requested':
         this.#requests.add(event.requestId);
@@ -183,7 +186,7 @@ export class PoolFold {
  * const pool = createPool({ create: connect, max: 4 });
  * pool.stats$.subscribe(event => events.push(event));
  * // … and after the work:
- * expect(foldStats(events, { max: 4 })).toEqual(pool.state);
+ * expect(foldStats(events)).toEqual(pool.state);
  */
 export function foldStats(events: Iterable<PoolEvent>, start?: FoldStart): PoolState {
   const fold = new PoolFold(start);
@@ -197,7 +200,7 @@ export function foldStats(events: Iterable<PoolEvent>, start?: FoldStart): PoolS
  * its source.
  *
  * @example
- * const rebuilt$ = pool.stats$.pipe(foldEvents({ max: 4 }));
+ * const rebuilt$ = pool.stats$.pipe(foldEvents());
  */
 export function foldEvents(start?: FoldStart): OperatorFunction<PoolEvent, PoolState> {
   return events =>

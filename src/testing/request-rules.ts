@@ -8,10 +8,11 @@ export class RequestRules {
   readonly #report: Report;
   readonly #fifo: boolean;
   readonly #fromStart: boolean;
-  /** The oldest first. */
   readonly #open = new Set<number>();
   #first = Infinity;
   #highest = 0;
+  /** No request that is open is older. It only moves on: to look for the first of a set passes all that left it. */
+  #oldest = Infinity;
   /** The last request of this transition. */
   #queued: number | undefined = undefined;
 
@@ -27,17 +28,22 @@ export class RequestRules {
       this.#report('identity', `${nameEvent(event)} has an id that was given before`);
     }
     this.#first = Math.min(this.#first, requestId);
+    this.#oldest = Math.min(this.#oldest, requestId);
     this.#highest = Math.max(this.#highest, requestId);
     this.#open.add(requestId);
     this.#queued = requestId;
   }
 
   served(event: EventOf<'acquired'>): void {
-    const [oldest] = this.#open;
-    if (this.#fifo && oldest !== undefined && oldest < event.requestId) {
-      this.#report('order', `${nameEvent(event)} is served while request ${oldest} waits`);
-    }
+    if (this.#fifo) this.#checkOrder(event);
     this.ended(event);
+  }
+
+  #checkOrder(event: EventOf<'acquired'>): void {
+    const end = Math.min(event.requestId, this.#highest);
+    while (this.#oldest < end && !this.#open.has(this.#oldest)) this.#oldest += 1;
+    if (this.#oldest >= end) return;
+    this.#report('order', `${nameEvent(event)} is served while request ${this.#oldest} waits`);
   }
 
   ended(event: EventOf<'acquired' | 'cancelled' | 'timedOut' | 'rejected'>): void {

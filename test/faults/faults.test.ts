@@ -5,7 +5,7 @@ import { type Fault, faults } from './faults.js';
 import { sentence, table } from './report.js';
 import { runTrial, serverConnections, type TrialReport } from './trial.js';
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+vi.setConfig({ testTimeout: 180_000 });
 
 let server: PostgresServer;
 
@@ -24,7 +24,7 @@ describe('under load, a pool of PostgreSQL connections', () => {
       const report = await runTrial(server, fault);
       console.log(sentence(report));
       expect(report.served).toBeGreaterThan(200);
-      expect(report.recoveryMillis).toBeLessThan(10_000);
+      expect(report.recoveryMillis).toBeLessThan(30_000);
       if (fault.isNoticed) expect(report.errors.size).toBeGreaterThan(0);
       else expect([...report.errors]).toEqual([]);
     },

@@ -35,11 +35,23 @@ export interface TrialReport {
 
 const max = 8;
 const borrowers = 16;
-const acquireTimeoutMillis = 1_000;
+/** What the limits of the pool are on a machine that has time, and with a fault that they must find. */
+const shortest = {
+  acquireTimeoutMillis: 1_000,
+  createTimeoutMillis: 500,
+  validateTimeoutMillis: 300,
+  resetTimeoutMillis: 300,
+  // The only limit that finds a connection fallen silent in the middle of a statement.
+  maxLeaseMillis: 500,
+};
+/** Where nobody may notice anything, no limit may be near. */
+const roomy = 10;
+/** A connection is made and used in less on a machine that has time. */
+const usualConnectMillis = 20;
 /** Borrowings in a row without a failure that say that it is over. */
 const calm = 100;
 /** On a busy machine everything takes longer; a pool that hangs takes for ever. */
-const patienceMillis = 20_000;
+const patienceMillis = 60_000;
 
 /**
  * Loads a pool through a proxy, lets the fault happen, waits for the recovery and then compares the pool's books with
@@ -56,8 +68,9 @@ export async function runTrial(server: PostgresServer, fault: Fault): Promise<Tr
       'DROP TABLE IF EXISTS fault_work; CREATE TABLE fault_work (); GRANT ALL ON fault_work TO rxpool',
     );
     await server.query('CHECKPOINT');
+    const limits = await limitsFor(server, fault);
     await fault.prepare?.(stage);
-    const report = await observe(stage, fault);
+    const report = await observe(stage, fault, limits);
     await new Promise(resolve => setImmediate(resolve)); // rejections are reported late
     demand(strays.length === 0, `unhandled rejections: ${strays.map(String).join('; ')}`);
     return report;
@@ -68,8 +81,25 @@ export async function runTrial(server: PostgresServer, fault: Fault): Promise<Tr
   }
 }
 
-async function observe(stage: Stage, fault: Fault): Promise<TrialReport> {
-  const pool = openPool(stage.proxy.url(stage.server.url));
+type Limits = typeof shortest;
+
+/** On a busy machine everything takes longer, and limits that are too short would be a fault of their own. */
+async function limitsFor(server: PostgresServer, fault: Fault): Promise<Limits> {
+  const rounds = 5;
+  const startedAt = performance.now();
+  for (let round = 0; round < rounds; round += 1) await server.query('SELECT 1');
+  const connectMillis = (performance.now() - startedAt) / rounds;
+  const factor = Math.max(1, connectMillis / usualConnectMillis) * (fault.isNoticed ? 1 : roomy);
+  const scaled = Object.entries(shortest).map(([name, millis]) => [
+    name,
+    Math.ceil(millis * factor),
+  ]);
+  return Object.fromEntries(scaled) as Limits;
+}
+
+async function observe(stage: Stage, fault: Fault, limits: Limits): Promise<TrialReport> {
+  const { acquireTimeoutMillis } = limits;
+  const pool = openPool(stage.proxy.url(stage.server.url), limits);
   const events: PoolEvent<Client>[] = [];
   pool.stats$.subscribe(event => events.push(event));
   const load = new Borrowers(pool, borrowers);
@@ -112,18 +142,13 @@ async function observe(stage: Stage, fault: Fault): Promise<TrialReport> {
   return report;
 }
 
-function openPool(url: string): Pool<Client> {
+function openPool(url: string, limits: Limits): Pool<Client> {
   return postgresPool({
     connection: { connectionString: url, application_name: 'faults' },
     Client,
     name: 'faults',
     max,
-    acquireTimeoutMillis,
-    createTimeoutMillis: 500,
-    validateTimeoutMillis: 300,
-    resetTimeoutMillis: 300,
-    // The only limit that finds a connection fallen silent in the middle of a statement.
-    maxLeaseMillis: 500,
+    ...limits,
     validateAfterIdleMillis: 100,
     idleTimeoutMillis: Infinity,
   });

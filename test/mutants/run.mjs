@@ -11,6 +11,15 @@ const patienceSeconds = 5;
 /** A test run takes seconds; a mutant may make it go on for ever. */
 const testLimitMillis = 90_000;
 
+const furniture = [
+  'package.json',
+  'tsconfig.json',
+  'vitest.config.ts',
+  'stryker.config.json', // vitest's configuration reads it
+  'src',
+  'test',
+];
+
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const rooms = join(root, 'reports/mutants');
 const binaries = join(root, 'node_modules/.bin');
@@ -32,7 +41,15 @@ if (baseline !== undefined) {
   console.error(`The pool without any mutant fails already: ${baseline}`);
   process.exit(2);
 }
-rmSync(join(sound, 'reports'), { recursive: true, force: true });
+const all = { id: '', tests: [...new Set(chosen.flatMap(({ tests }) => tests))] };
+const mistaken = await test(sound, all, 10 * testLimitMillis);
+if (mistaken !== undefined) {
+  console.error(`The tests kill the pool without any mutant: ${mistaken}`);
+  process.exit(2);
+}
+for (const left of ['reports', 'vitest.json']) {
+  rmSync(join(sound, left), { recursive: true, force: true });
+}
 
 const rows = [];
 for (const [index, mutant] of chosen.entries()) {
@@ -94,7 +111,7 @@ function only(text, part, where) {
 function furnish(from, name) {
   const room = join(rooms, name);
   mkdirSync(room, { recursive: true });
-  for (const item of ['package.json', 'tsconfig.json', 'vitest.config.ts', 'src', 'test']) {
+  for (const item of furniture) {
     cpSync(join(from, item), join(room, item), { recursive: true });
   }
   return room;
@@ -123,7 +140,7 @@ async function simulate(room) {
 }
 
 /** The test of the mutant's case that fails, or undefined. The id is a pattern, as `-t` of vitest takes it. */
-async function test(room, { id, tests }) {
+async function test(room, { id, tests }, limitMillis = testLimitMillis) {
   const files = tests.map(name => `test/${name}.test.ts`);
   const report = join(room, 'vitest.json');
   const given = [
@@ -131,12 +148,11 @@ async function test(room, { id, tests }) {
     '--root',
     room,
     ...files,
-    '-t',
-    id,
+    ...(id === '' ? [] : ['-t', id]),
     '--reporter=json',
     `--outputFile=${report}`,
   ];
-  const { code } = await run(join(binaries, 'vitest'), given, room, testLimitMillis);
+  const { code } = await run(join(binaries, 'vitest'), given, room, limitMillis);
   if (code === 0) return undefined;
   if (!existsSync(report)) return `${files.join(', ')}: it hangs`;
   const { testResults } = JSON.parse(readFileSync(report, 'utf8'));

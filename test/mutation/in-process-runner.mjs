@@ -109,7 +109,7 @@ class InProcessRunner {
   }
 
   async #run(test) {
-    const { id } = test;
+    const { id, file } = test;
     const startedAt = performance.now();
     this.#resetTime();
     let failure;
@@ -118,7 +118,13 @@ class InProcessRunner {
     } catch (error) {
       failure = { error };
     }
-    const common = { id, name: id, timeSpentMs: Math.ceil(performance.now() - startedAt) };
+    // With its file an incremental run knows which tests have changed since the last one.
+    const common = {
+      id,
+      name: id,
+      fileName: join(process.cwd(), file),
+      timeSpentMs: Math.ceil(performance.now() - startedAt),
+    };
     return failure === undefined
       ? { ...common, status: TestStatus.Success }
       : { ...common, status: TestStatus.Failed, failureMessage: messageOf(failure.error) };

@@ -148,6 +148,7 @@ class Life implements BorrowerOwner, WorldOwner {
   }
 
   hookCalled(hook: HookName, isUnplanned: boolean): void {
+    this.#checkWithin(this.pool.state);
     this.#react(`${hook} hook`);
     if (isUnplanned) this.perform(drawNested(this.#nested, this.#plan.options, false));
   }
@@ -404,6 +405,20 @@ class Life implements BorrowerOwner, WorldOwner {
     this.#demand();
   }
 
+  /** What must hold inside callbacks too, where borrowers and events may be behind the state. */
+  #checkWithin(state: PoolState): void {
+    try {
+      assertInvariants(state, this.#wasResized ? { events: [] } : {});
+    } catch (error) {
+      this.problem(`within a callback: ${String(error)}`);
+    }
+    const { live } = this.oracle;
+    const { size, creating } = this.pool.state;
+    if (this.#isExact && !this.#mayGiveUp && live > size + creating) {
+      this.problem(`within a callback ${live} live, the pool counts ${size + creating}`);
+    }
+  }
+
   /** Nobody waits for what is there, at any moment: what is under way may be on its way to them. */
   #checkServed(): void {
     const { lifecycle, waiting, idle, validating, creating, size, max } = this.pool.state;
@@ -540,6 +555,7 @@ class Life implements BorrowerOwner, WorldOwner {
     pool.state$.subscribe(state => {
       this.stir();
       this.#states.push(state);
+      this.#checkWithin(state);
     });
     if (this.#plan.heard) pool.stats$.subscribe(event => this.#hearEvent(event));
   }

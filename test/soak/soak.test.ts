@@ -4,7 +4,7 @@ import { MachineLoad } from './machine-load.js';
 import { soak, type SoakReport } from './soak.js';
 import { judge, type Sample } from './verdict.js';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 240_000 });
 
 /** As long as it takes to do enough and to measure so many times, on a machine of whatever speed. */
 function shortSoak(load: MachineLoad, leastSamples: number): Promise<SoakReport> {

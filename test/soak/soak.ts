@@ -29,8 +29,9 @@ export interface SoakReport extends Verdict {
 }
 
 const longestWarmUpMillis = 60_000;
-/** Longer than any hook of a load takes. */
-const settleMillis = 250;
+/** Together longer than any hook of a load takes; and as turns, not as time, of which a busy machine may lose some. */
+const settleTurns = 50;
+const turnMillis = 5;
 
 /** Loads pools in rounds, measures after each, closes them and judges. The loads belong to it from now on. */
 export async function soak(options: SoakOptions): Promise<SoakReport> {
@@ -78,15 +79,15 @@ async function settle(
   loads: readonly Load[],
   leastHandles: number,
 ): Promise<Pick<Sample, 'handles' | 'timers'>> {
-  const deadline = performance.now() + settleMillis;
   let handles = Infinity;
   let timers = Infinity;
-  do {
-    await sleep(5);
+  for (let turn = 1; turn <= settleTurns; turn += 1) {
+    await sleep(turnMillis);
     const all = process.getActiveResourcesInfo().filter(kind => kind !== 'Immediate').length;
     handles = Math.min(handles, all - sum(loads.map(load => load.ownHandles)));
     timers = Math.min(timers, sum(loads.map(load => load.timers)));
-  } while ((handles > leastHandles || timers > loads.length) && performance.now() < deadline);
+    if (handles <= leastHandles && timers <= loads.length) break;
+  }
   return { handles, timers };
 }
 
