@@ -3,8 +3,8 @@ import { FLEET_UNDER_KILLS, type Part, type RunReport } from './run.js';
 
 /** What a fleet has to do of what one pool does, with the permits that are not locked up with the dead. */
 const leastShare = 0.9;
-/** Only a report of somebody else clears the books of the dead, and a small fleet may be silent for as long as this. */
-const lookingMillis = 1_250;
+/** Who waits looks when the permits of the dead are free: a report, on a machine that is busy. */
+const lookingMillis = 250;
 
 /** The report as a table for people. */
 export function rows(report: RunReport): string {
