@@ -9,7 +9,7 @@ export const layers = [
   // The words, and records and structures that know no others.
   [
     ...['state', 'stats', 'events', 'errors', 'permits', 'resource-info', 'lease', 'health'],
-    ...['options', 'admission'],
+    ...['options', 'admission', 'recent-hold'],
     ...[
       'slot',
       'request',
@@ -31,6 +31,7 @@ export const layers = [
     ...['resolve-options', 'turns', 'broadcast', 'timetable', 'inventory'].map(internal),
     ...['wait-queue', 'fair-wait-queue', 'permit-desk'].map(internal),
     ...['task', 'lease-handle', 'use-request'].map(internal),
+    'overload-watch',
   ],
   // Rooms of the engine, and helpers to compose with its hooks.
   [

@@ -1,10 +1,13 @@
 import type { Admission } from './admission.js';
 import { checkRules, duration, type Rule } from './internal/rules.js';
-import { StandingQueue } from './internal/standing-queue.js';
+import { OverloadWatch } from './overload-watch.js';
 
 /** Options of `adaptiveLifo`. Durations are whole milliseconds. */
 export interface AdaptiveLifoOptions {
-  /** How long a queue may stand before the newest goes first. Default 100. */
+  /**
+   * How long a queue may stand before the newest goes first. Default: twice as long as leases are held in the
+   * recent mean, and 100 at least.
+   */
   readonly intervalMillis?: number | undefined;
   /** While the queue stands, who has waited for longer is refused when a resource is free. Default Infinity: they time out. */
   readonly refuseAfterMillis?: number | undefined;
@@ -27,18 +30,20 @@ const rules: Record<keyof AdaptiveLifoOptions, Rule> = {
  */
 export function adaptiveLifo(options: AdaptiveLifoOptions = {}): Admission {
   const given = checkRules('adaptiveLifo', options, rules);
-  const { intervalMillis = 100, refuseAfterMillis = Infinity } = given;
-  const queue = new StandingQueue(intervalMillis);
+  const { intervalMillis, refuseAfterMillis = Infinity } = given;
+  const watch = new OverloadWatch(intervalMillis);
   return {
     admits(_request, load) {
-      queue.see(load, 0);
+      watch.arrives(load);
       return true;
     },
-    serves({ requestedAt }, load) {
-      const stands = queue.stands(load.at);
-      queue.see(load, 1);
+    serves(oldest, load) {
+      const { waitedMillis, stands } = watch.look(oldest, load);
       if (!stands) return 'oldest';
-      return load.at - requestedAt > refuseAfterMillis ? 'refuse' : 'newest';
+      return waitedMillis > refuseAfterMillis ? 'refuse' : 'newest';
+    },
+    ended(heldMillis, at) {
+      watch.ended(heldMillis, at);
     },
   };
 }

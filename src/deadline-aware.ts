@@ -1,5 +1,6 @@
 import type { Admission } from './admission.js';
 import { checkRules, type Rule } from './internal/rules.js';
+import { RecentHold } from './recent-hold.js';
 
 /** Options of `deadlineAware`. */
 export interface DeadlineAwareOptions {
@@ -9,9 +10,6 @@ export interface DeadlineAwareOptions {
    */
   readonly margin?: number | undefined;
 }
-
-/** How much one hold changes the mean: about the last fifty count. */
-const WEIGHT = 0.04;
 
 const rules: Record<keyof DeadlineAwareOptions, Rule> = {
   margin: {
@@ -32,16 +30,17 @@ const rules: Record<keyof DeadlineAwareOptions, Rule> = {
  */
 export function deadlineAware(options: DeadlineAwareOptions = {}): Admission {
   const { margin = 0.8 } = checkRules('deadlineAware', options, rules);
-  let meanHold: number | undefined;
+  const hold = new RecentHold();
   return {
     admits({ dueAt }, { at, waiting, leased }) {
-      if (meanHold === undefined || leased === 0) return true;
-      const expectedWait = ((waiting + 1) * meanHold) / leased;
+      const { meanMillis } = hold;
+      if (meanMillis === undefined || leased === 0) return true;
+      const expectedWait = ((waiting + 1) * meanMillis) / leased;
       return expectedWait <= (dueAt - at) * margin;
     },
     serves: () => 'oldest',
     ended(heldMillis) {
-      meanHold = meanHold === undefined ? heldMillis : meanHold + WEIGHT * (heldMillis - meanHold);
+      hold.ended(heldMillis);
     },
   };
 }

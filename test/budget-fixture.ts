@@ -52,12 +52,12 @@ export class LedgerServer implements BudgetServer {
   #enter(report: Report): Answer {
     this.reports.push(report);
     const { ledger, answer, changed, wake } = enter(
-      this.ledger,
+      structuredClone(this.ledger),
       report,
       this.#time.now(),
       () => `life ${(this.#lives += 1)}`,
     );
-    if (changed) this.ledger = JSON.parse(JSON.stringify(ledger)) as Ledger;
+    if (changed) this.ledger = ledger;
     if (wake.length > 0) this.#wake.next(wake);
     return answer;
   }

@@ -1,3 +1,4 @@
+import { tap } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { BudgetAnswerTimeoutError, BudgetDisposedError } from '../src/budget/index.js';
 import { InvalidOptionsError } from '../src/index.js';
@@ -61,6 +62,58 @@ describe('a member of a budget', () => {
     expect(grantedOf(waiting)).toHaveLength(0);
     time.advance(51);
     expect(grantedOf(waiting)).toHaveLength(2);
+  });
+
+  it('knows, where it is woken, when the permits of a dead one are free, of which nobody can wake it', () => {
+    const time = steppedTime();
+    const server = new LedgerServer(time, true);
+    const options = { limit: 2, ttlMillis: 3_000, turnMillis: 60_000, recallAfterMillis: 60_000 };
+    const dying = memberOf(server, time, options);
+    const living = memberOf(server, time, { ...options, member: 'living' });
+    const [held] = ask(dying, 1);
+    const [kept] = ask(living, 1);
+    time.advance(500);
+    const waiting = ask(living, 2);
+    time.advance(1_700);
+    server.cutOff.add(dying.member);
+    const spoken = server.reports.length;
+    // Its last sign of life was at 2,000 ms, of those it gives every 1,000 ms.
+    time.advance(2_799);
+    expect([held, kept].map(each => each?.losses)).toEqual([0, 0]);
+    expect(grantedOf(waiting)).toHaveLength(0);
+    time.advance(3);
+    expect(grantedOf(waiting)).toHaveLength(1);
+    // One look for each renewal of the other, beside its own.
+    expect(server.reports.length - spoken).toBeLessThan(8);
+  });
+
+  it('listens before it asks, so that it hears of what is given back in the meantime (a thread waited 20 s)', () => {
+    const time = steppedTime();
+    const server = new LedgerServer(time, true);
+    const forEver = 600_000;
+    const options = {
+      limit: 1,
+      turnMillis: forEver,
+      recallAfterMillis: forEver,
+      ttlMillis: forEver,
+    };
+    const [held] = ask(memberOf(server, time, options), 1);
+    const waiting = memberOf(
+      {
+        wake$: server.wake$,
+        report: report =>
+          server.report(report).pipe(
+            tap(() => {
+              if (report.asks.length > 0 && report.holds.length === 0) held?.release();
+            }),
+          ),
+      },
+      time,
+      { ...options, member: 'waiting' },
+    );
+    const [asker] = ask(waiting, 1);
+    time.advance(0);
+    expect(asker?.permit).toBeDefined();
   });
 
   it('loses, after standing still for longer than a time to live, what others were given', () => {

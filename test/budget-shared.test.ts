@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { build } from 'esbuild';
-import { afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   type SharedBudget,
   sharedPermits,
@@ -52,18 +52,30 @@ describe('sharedPermits keeps the contract of a PermitSource, woken by Atomics.w
   for (const { name, run } of conformance()) it(name, run);
 });
 
-describe('sharedPermits keeps the contract of a PermitSource where nothing wakes a thread', () => {
-  const { waitAsync } = Atomics as { waitAsync?: unknown };
-  afterEach(() => {
-    Object.defineProperty(Atomics, 'waitAsync', {
-      value: waitAsync,
-      configurable: true,
-      writable: true,
-    });
+/** As in an older browser, until the test is over. */
+function without(owner: object, name: string): void {
+  const property = Object.getOwnPropertyDescriptor(owner, name);
+  if (property === undefined) throw new Error(`there is no ${name}`);
+  Reflect.deleteProperty(owner, name);
+  onTestFinished(() => {
+    Object.defineProperty(owner, name, property);
   });
+}
+
+describe('sharedPermits keeps the contract of a PermitSource, woken by message', () => {
   for (const { name, run } of conformance()) {
     it(name, async () => {
-      Reflect.deleteProperty(Atomics, 'waitAsync');
+      without(Atomics, 'waitAsync');
+      await run();
+    });
+  }
+});
+
+describe('sharedPermits keeps the contract of a PermitSource where nothing wakes a thread', () => {
+  for (const { name, run } of conformance()) {
+    it(name, async () => {
+      without(Atomics, 'waitAsync');
+      without(globalThis, 'BroadcastChannel');
       await run();
     });
   }
@@ -84,8 +96,8 @@ describe('sharedPermits', () => {
     const waiting = ask(living, 2);
     time.advance(2_990);
     expect(grantedOf(waiting)).toHaveLength(0);
-    // Looks again at a quarter of a turn at the latest: nobody is there who would wake it.
-    time.advance(1_260);
+    // Nobody is there who would wake it: it knows when to look.
+    time.advance(12);
     expect(grantedOf(waiting)).toHaveLength(2);
   });
 
@@ -121,6 +133,40 @@ describe('sharedPermits', () => {
     Atomics.store(new Int32Array(memory), 0, 12_345);
     const [asker] = ask(budget, 1);
     expect(asker?.permit).toBeDefined();
+  });
+
+  it('does not take over from a thread that stood still with the whole process', () => {
+    const memory = newMemory();
+    const words = new Int32Array(memory);
+    Atomics.store(words, 0, 12_345);
+    // The clock of a process that is suspended for 5 s at the second look; then the other thread ends its turn.
+    const clock = vi.spyOn(performance, 'now');
+    onTestFinished(() => {
+      clock.mockRestore();
+    });
+    let looks = 0;
+    let metTheOther = false;
+    clock.mockImplementation(() => {
+      looks += 1;
+      if (looks === 100) metTheOther = Atomics.compareExchange(words, 0, 12_345, 0) === 12_345;
+      return looks < 3 ? looks : 5_000 + looks;
+    });
+    expect(new SharedMemory(memory).turn(() => ({ ledger: undefined, result: 'mine' }))).toBe(
+      'mine',
+    );
+    expect(metTheOther).toBe(true);
+  });
+
+  it('takes the limit from the memory where a thread names none, and somebody has to name it', () => {
+    const memory = newMemory();
+    expect(() => sharedPermits(memory)).toThrow(InvalidOptionsError);
+    expect(() => sharedPermits(memory, {})).toThrow('"limit"');
+    const first = shared(memory, { limit: 2 });
+    const second = shared(memory, {});
+    const third = shared(memory, { limit: 5 });
+    const askers = [...ask(second, 1), ...ask(third, 1), ...ask(first, 1)];
+    expect(grantedOf(askers)).toHaveLength(2);
+    expect(first.state.fleet).toMatchObject({ limit: 2, out: 2, waiting: 1 });
   });
 
   it('keeps the books of before where a turn did not come to its end', () => {
@@ -208,6 +254,27 @@ describe('sharedPermits among real threads', () => {
     expect([...counts.slice(2)]).toEqual([200, 200, 200, 200]);
     expect(counts[1]).toBe(3);
     expect(counts[0]).toBe(0);
+  }, 20_000);
+
+  it('wakes a thread by message where it can not wait by Atomics.waitAsync', async () => {
+    const memory = newMemory();
+    const budget = shared(memory, { limit: 1 });
+    const [first] = ask(budget, 1);
+    const forEver = 600_000;
+    // It would not look again by itself.
+    const rarely = { pollMillis: forEver, turnMillis: forEver, recallAfterMillis: forEver };
+    const out = new SharedArrayBuffer(4 * 6);
+    const worker = start(memory, out, {
+      ...rarely,
+      thread: 0,
+      hold: 1,
+      cannotWait: true,
+      ttlMillis: forEver,
+    });
+    const holds = once(worker, 'message');
+    await vi.waitFor(() => expect(budget.state.fleet?.waiting).toBe(1), patience);
+    first?.release();
+    expect(await holds).toEqual(['holds']);
   }, 20_000);
 
   it('gives the permits of a thread that is ended to the others, as soon as it is buried', async () => {

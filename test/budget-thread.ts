@@ -8,13 +8,16 @@ const [OUT, MOST, ROUNDS] = [0, 1, 2];
 
 interface ThreadOptions {
   readonly thread: number;
-  readonly limit: number;
+  /** Without it that of the memory. */
+  readonly limit?: number;
   /** Take a permit and give it back so many times. */
   readonly rounds?: number;
   /** Take so many, and keep them. */
   readonly hold?: number;
   readonly turnMillis?: number;
   readonly recallAfterMillis?: number;
+  /** As in an engine without `Atomics.waitAsync`. */
+  readonly cannotWait?: boolean;
 }
 
 const { memory, out, options } = workerData as {
@@ -22,7 +25,8 @@ const { memory, out, options } = workerData as {
   readonly out: SharedArrayBuffer;
   readonly options: ThreadOptions;
 };
-const { thread, rounds = 0, hold = 0, ...budgetOptions } = options;
+const { thread, rounds = 0, hold = 0, cannotWait = false, ...budgetOptions } = options;
+if (cannotWait) Reflect.deleteProperty(Atomics, 'waitAsync');
 const counts = new Int32Array(out);
 const permits = sharedPermits(memory, budgetOptions);
 // Waiting for a permit keeps no thread alive.
@@ -50,7 +54,7 @@ function goRound(left: number): void {
     taken();
     const end = (): void => {
       // On a busy machine a thread is through before the next one has started: the first wait for each other.
-      if (Atomics.load(counts, MOST) < budgetOptions.limit) {
+      if (Atomics.load(counts, MOST) < (budgetOptions.limit ?? 0)) {
         setImmediate(end);
         return;
       }

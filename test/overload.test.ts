@@ -1,4 +1,4 @@
-import { config, timer, VirtualAction, VirtualTimeScheduler } from 'rxjs';
+import { config } from 'rxjs';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   adaptiveLifo,
@@ -11,70 +11,12 @@ import {
   type PoolOptions,
   type WaitingRequest,
 } from '../src/index.js';
-import { seededRandom } from '../src/testing/random.js';
-import { borrow, eventsOf, typesOf, virtualPool } from './virtual-pool.js';
+import { type Outcome, playMinute } from './overload/minute.js';
+import { borrow, eventsOf, typesOf, type VirtualPool, virtualPool } from './virtual-pool.js';
 
-const RESOURCES = 10;
-const MEAN_HOLD = 20;
-/** Leases a second that ten resources can give, held for 20 ms each. */
-const CAPACITY = (RESOURCES * 1_000) / MEAN_HOLD;
-
-interface Outcome {
-  /** Of accepted requests, from the request to the end of the work. */
-  readonly p99: number;
-  readonly served: number;
-  readonly refused: number;
-  readonly timedOut: number;
-  /** Work done, as a share of all that the resources could do. */
-  readonly goodput: number;
-}
-
-/** Sixty virtual seconds of requests that come by chance and are held by chance, at so many times the capacity. */
+/** Sixty virtual seconds, at so many times the capacity of ten resources that are held for 20 ms in the mean. */
 function minuteAt(load: number, options: Partial<PoolOptions<object>> = {}): Outcome {
-  const scheduler = new VirtualTimeScheduler(VirtualAction, 60_000);
-  const random = seededRandom(7);
-  const exponential = (mean: number): number => -mean * Math.log(1 - random());
-  const latencies: number[] = [];
-  let refused = 0;
-  let timedOut = 0;
-  let worked = 0;
-  const pool = createPool<object>({
-    create: () => ({}),
-    max: RESOURCES,
-    acquireTimeoutMillis: 1_000,
-    idleTimeoutMillis: Infinity,
-    scheduler,
-    ...options,
-  });
-  const request = (): void => {
-    const requestedAt = scheduler.now();
-    const hold = exponential(MEAN_HOLD);
-    pool
-      .use(() => timer(hold, scheduler))
-      .subscribe({
-        complete: () => {
-          latencies.push(scheduler.now() - requestedAt);
-          worked += hold;
-        },
-        error: (error: unknown) => {
-          if (error instanceof OverloadedError) refused += 1;
-          else timedOut += 1;
-        },
-      });
-  };
-  scheduler.schedule(function () {
-    request();
-    this.schedule(undefined, exponential(1_000 / (CAPACITY * load)));
-  });
-  scheduler.flush();
-  latencies.sort((a, b) => a - b);
-  return {
-    p99: latencies[Math.floor(latencies.length * 0.99)] ?? 0,
-    served: latencies.length,
-    refused,
-    timedOut,
-    goodput: worked / (RESOURCES * 60_000),
-  };
+  return playMinute({ load, resources: 10, meanHoldMillis: 20, holds: 'exponential', options });
 }
 
 describe('three times the capacity for a minute', () => {
@@ -100,6 +42,22 @@ describe('three times the capacity for a minute', () => {
       expect(overloaded.p99).toBeLessThan(2 * unloaded().p99);
       expect(overloaded.goodput).toBeGreaterThan(0.9);
       expect(overloaded.refused).toBeGreaterThan(50_000);
+    },
+  );
+
+  it.each<[string, number, () => Admission]>([
+    ['codel', 5, codel],
+    ['codel', 200, codel],
+    ['adaptiveLifo', 5, adaptiveLifo],
+    ['adaptiveLifo', 200, adaptiveLifo],
+  ])(
+    'with %s the same where leases always take %i ms, although nobody said so',
+    (_name, meanHoldMillis, policy) => {
+      const work = { holds: 'constant', meanHoldMillis, resources: 2 } as const;
+      const good = playMinute({ ...work, load: 0.3 });
+      const overloaded = playMinute({ ...work, load: 3, options: { admission: policy() } });
+      expect(overloaded.p99).toBeLessThan(2 * good.p99);
+      expect(overloaded.goodput).toBeGreaterThan(0.9);
     },
   );
 
@@ -155,28 +113,42 @@ describe('deadlineAware', () => {
   });
 });
 
+/** A resource is free because a lease ended: who waited for it came before. */
+function freed(policy: Admission, requestedAt: number, facts: Partial<PoolLoad>): string {
+  const now = load(facts);
+  policy.ended?.(10, now.at);
+  return policy.serves(request({ requestedAt }), now);
+}
+
 describe('codel', () => {
   it('lets a burst wait up to the interval, and a queue that stands for the target only', () => {
     const policy = codel({ targetMillis: 5, intervalMillis: 50 });
     policy.admits(request({}), load({ at: 0 }));
-    expect(policy.serves(request({}), load({ at: 50, waiting: 9 }))).toBe('oldest');
-    expect(policy.serves(request({ requestedAt: 46 }), load({ at: 51, waiting: 8 }))).toBe(
-      'oldest',
-    );
-    expect(policy.serves(request({ requestedAt: 45 }), load({ at: 51, waiting: 7 }))).toBe(
-      'refuse',
-    );
+    expect(freed(policy, 0, { at: 10, waiting: 9 })).toBe('oldest');
+    expect(freed(policy, 10, { at: 60, waiting: 9, leased: 0 })).toBe('oldest');
+    expect(freed(policy, 56, { at: 61, waiting: 8, leased: 0 })).toBe('oldest');
+    expect(freed(policy, 55, { at: 61, waiting: 7, leased: 0 })).toBe('refuse');
   });
 
   it('forgets the overload when the queue has emptied', () => {
     const policy = codel({ targetMillis: 5, intervalMillis: 50 });
     policy.admits(request({}), load({ at: 0 }));
-    expect(policy.serves(request({ requestedAt: 60 }), load({ at: 66, waiting: 1 }))).toBe(
-      'refuse',
-    );
-    expect(policy.serves(request({ requestedAt: 60 }), load({ at: 70, waiting: 1 }))).toBe(
-      'oldest',
-    );
+    expect(freed(policy, 0, { at: 1, waiting: 9 })).toBe('oldest');
+    expect(freed(policy, 60, { at: 66, waiting: 1, leased: 0 })).toBe('refuse');
+    expect(freed(policy, 60, { at: 70, waiting: 1, leased: 0 })).toBe('oldest');
+  });
+
+  it('takes a queue that its refusals emptied for no end of the overload, until an interval has passed', () => {
+    const policy = codel({ targetMillis: 5, intervalMillis: 50 });
+    policy.admits(request({}), load({ at: 0 }));
+    expect(freed(policy, 0, { at: 1, waiting: 99 })).toBe('oldest');
+    for (let count = 0; count < 10; count += 1) {
+      expect(freed(policy, 60, { at: 100, waiting: 10 - count, leased: 0 })).toBe('refuse');
+    }
+    policy.admits(request({}), load({ at: 101 }));
+    expect(freed(policy, 101, { at: 107, waiting: 2, leased: 0 })).toBe('refuse');
+    policy.admits(request({}), load({ at: 160 }));
+    expect(freed(policy, 160, { at: 170, waiting: 2, leased: 0 })).toBe('oldest');
   });
 });
 
@@ -184,9 +156,63 @@ describe('adaptiveLifo', () => {
   it('serves the oldest, and the newest once the queue has stood for the interval', () => {
     const policy = adaptiveLifo({ intervalMillis: 50, refuseAfterMillis: 60 });
     policy.admits(request({}), load({ at: 0 }));
-    expect(policy.serves(request({}), load({ at: 50, waiting: 3 }))).toBe('oldest');
-    expect(policy.serves(request({}), load({ at: 51, waiting: 3 }))).toBe('newest');
-    expect(policy.serves(request({}), load({ at: 61, waiting: 3 }))).toBe('refuse');
+    expect(freed(policy, 0, { at: 1, waiting: 9 })).toBe('oldest');
+    expect(freed(policy, 1, { at: 51, waiting: 3, leased: 0 })).toBe('oldest');
+    expect(freed(policy, 1, { at: 52, waiting: 3, leased: 0 })).toBe('newest');
+    expect(freed(policy, 1, { at: 62, waiting: 3, leased: 0 })).toBe('refuse');
+  });
+});
+
+describe.each<[string, () => Admission]>([
+  ['codel', () => codel()],
+  ['adaptiveLifo', () => adaptiveLifo({ refuseAfterMillis: 50 })],
+])('a pool with %s whose resources take long to make', (_name, policy) => {
+  const connectMillis = 300;
+
+  /** So many borrow for so long, as soon as they can. */
+  function crowd({ pool, time }: VirtualPool, size: number, holdMillis: number) {
+    const borrowers = Array.from({ length: size }, () => borrow(pool));
+    const left = new Map(borrowers.map(borrower => [borrower, holdMillis]));
+    return {
+      pass(millis: number): void {
+        for (let passed = 0; passed < millis; passed += 1) {
+          time.advance(1);
+          for (const [borrower, millisLeft] of left) {
+            if (borrower.leases.length === 0) continue;
+            left.set(borrower, millisLeft - 1);
+            if (millisLeft > 1) continue;
+            left.delete(borrower);
+            borrower.leave();
+          }
+        }
+      },
+      get served(): number {
+        return borrowers.filter(({ leases }) => leases.length > 0).length;
+      },
+    };
+  }
+
+  it('refuses nobody for waiting until it has started, the first time and again', async () => {
+    const fixture = virtualPool({ max: 2, admission: policy() }, { create: connectMillis });
+    const first = crowd(fixture, 4, 20);
+    first.pass(1_000);
+    expect(first.served).toBe(4);
+    await fixture.pool.recycle();
+    const second = crowd(fixture, 4, 20);
+    second.pass(1_000);
+    expect(second.served).toBe(4);
+    expect(fixture.pool.stats.rejected).toBe(0);
+  });
+
+  it('nor for waiting until it has grown', () => {
+    const fixture = virtualPool({ max: 4, admission: policy() }, { create: connectMillis });
+    const warm = crowd(fixture, 2, 20);
+    warm.pass(1_000);
+    // The two that are there are lent for longer than the others take to be made.
+    const burst = crowd(fixture, 4, 400);
+    burst.pass(2_000);
+    expect(burst.served).toBe(4);
+    expect(fixture.pool.stats.rejected).toBe(0);
   });
 });
 

@@ -40,7 +40,8 @@ export interface Entered {
 }
 
 /**
- * Enters a report in the books. The books that Redis keeps follow the same rules, in Lua.
+ * Enters a report in the books, which are taken over: a copy of them would cost more than all else, and those who keep
+ * them as text have made one. The books that Redis keeps follow the same rules, in Lua.
  *
  * @internal
  */
@@ -50,10 +51,7 @@ export function enter(
   now: number,
   newEpoch: () => string,
 ): Entered {
-  const ledger: Ledger =
-    before === undefined
-      ? { epoch: newEpoch(), ticket: 0, closedUntil: 0, members: {} }
-      : structuredClone(before);
+  const ledger = before ?? { epoch: newEpoch(), ticket: 0, closedUntil: 0, members: {} };
   let changed = before === undefined;
   if (report.epoch !== '' && report.epoch !== ledger.epoch) {
     const closedUntil = now + report.ttlMillis;
@@ -70,7 +68,7 @@ export function enter(
 
   const known = ledger.members[report.member];
   if (known !== undefined && known.sequence >= report.sequence) {
-    return { ledger, changed, wake: [], answer: answerOf(ledger, report, [], [], 0, true) };
+    return { ledger, changed, wake: [], answer: answerOf(ledger, report, now, [], [], 0, true) };
   }
   const account: Account = {
     weight: report.weight,
@@ -150,7 +148,7 @@ export function enter(
     const others = Object.entries(ledger.members).filter(([name]) => name !== report.member);
     ledger.members = Object.fromEntries(others);
   }
-  const answer = answerOf(ledger, report, granted, lost, recall, false);
+  const answer = answerOf(ledger, report, now, granted, lost, recall, false);
   changed ||= wake.size > 0 || isNew(known, ledger.members[report.member], report);
   return { ledger, changed, wake: [...wake], answer };
 }
@@ -188,6 +186,7 @@ function claimOf(member: string, account: Account, counts: (wanted: Wanted) => b
 function answerOf(
   ledger: Ledger,
   report: Report,
+  now: number,
   granted: number[],
   lost: number[],
   recall: number,
@@ -204,6 +203,8 @@ function answerOf(
     out: outOf(ledger),
     waiting: accounts.reduce((total, { asks }) => total + asks.length, 0),
     members: accounts.length,
+    expiresMillis:
+      accounts.reduce((first, each) => Math.min(first, each.expiresAt), Infinity) - now,
   };
 }
 

@@ -78,6 +78,8 @@ export class Member implements Budget {
   #renewedAt = -Infinity;
   /** When the last report left that was answered: from here on the time to live counts, at the latest. */
   #heardAt = -Infinity;
+  /** When the first of the others may be dead, as of the last answer: its permits are free then, and nobody says so. */
+  #deathAt = Infinity;
   #away: { readonly at: number; retryAt: number } | undefined = undefined;
   #gaveUp = false;
   #waking: Subscription | undefined = undefined;
@@ -174,6 +176,8 @@ export class Member implements Budget {
     // Whatever comes of it, there is nothing left to say: a loop waits for that.
     this.#dirty = false;
     if (this.#hasEnded) return;
+    // Before the server knows of it: what changes right after would be heard by nobody.
+    if (!this.#isIdle) this.#listen();
     const now = this.#alarm.now();
     this.#saidGoodbye = this.#disposed !== undefined;
     const { weight, limit, ttlMillis, turnMillis, recallAfterMillis } = this.#options;
@@ -240,8 +244,10 @@ export class Member implements Budget {
       this.#dirty = true;
       return;
     }
-    const { epoch, limit, out, waiting, members } = answer;
+    const { epoch, limit, out, waiting, members, expiresMillis } = answer;
     this.#epoch = epoch;
+    // Clocks of servers have whole milliseconds.
+    this.#deathAt = now + expiresMillis + 1;
     this.#fleet = { limit, out, waiting, members };
     if (away !== undefined) this.#publish({ type: 'back', awayMillis: now - away.at });
     if (report.holds.length > 0 && now - this.#renewedAt >= this.#options.renewEveryMillis) {
@@ -441,10 +447,9 @@ export class Member implements Budget {
     const renewAt = this.#spokeAt + renewEveryMillis;
     if (this.#asks.size === 0) return renewAt;
     if (this.#server.wake$ === undefined) return Math.min(renewAt, this.#spokeAt + pollMillis);
-    // It is woken when something changes, but nobody is when a wait has become long, or a turn is over.
-    let lookAt = this.#spokeAt + turnMillis / 4;
+    // It is woken when something changes, but nobody is when a wait has become long, a turn is over or somebody is dead.
+    let lookAt = Math.min(this.#spokeAt + turnMillis / 4, this.#deathAt);
     for (const { knownAt } of this.#asks.values()) {
-      // Clocks of servers have whole milliseconds.
       const longAt = (knownAt ?? -Infinity) + recallAfterMillis + 1;
       if (longAt > this.#spokeAt) lookAt = Math.min(lookAt, longAt);
     }
@@ -487,20 +492,26 @@ export class Member implements Budget {
     if (this.#isIdle) {
       this.#waking?.unsubscribe();
       this.#waking = undefined;
-    } else if (this.#waking === undefined && this.#server.wake$ !== undefined) {
-      this.#waking = new Subscription();
-      this.#waking.add(
-        this.#server.wake$.subscribe({
-          next: members => {
-            if (members === undefined || members.includes(this.member)) this.#changed();
-          },
-          // Without being woken it still renews, and hears of its permits then.
-          error: (error: unknown) => {
-            this.#publish({ type: 'away', error });
-          },
-        }),
-      );
+    } else {
+      this.#listen();
     }
+  }
+
+  #listen(): void {
+    const { wake$ } = this.#server;
+    if (this.#waking !== undefined || wake$ === undefined) return;
+    this.#waking = new Subscription();
+    this.#waking.add(
+      wake$.subscribe({
+        next: members => {
+          if (members === undefined || members.includes(this.member)) this.#changed();
+        },
+        // Without being woken it still renews, and hears of its permits then.
+        error: (error: unknown) => {
+          this.#publish({ type: 'away', error });
+        },
+      }),
+    );
   }
 
   #end(): void {

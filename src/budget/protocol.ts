@@ -38,6 +38,8 @@ export interface Answer {
   readonly out: number;
   readonly waiting: number;
   readonly members: number;
+  /** How long until the first of the members is dead, unless it speaks before; Infinity where there is none. */
+  readonly expiresMillis: number;
 }
 
 /** Where a budget is kept. */

@@ -77,9 +77,18 @@ export function scriptRunner(client: RedisClient, script: string): RedisRun {
 
 export type RedisRun = (keys: readonly string[], parameters: readonly string[]) => Promise<unknown>;
 
-/** What is published on a channel, from subscribing to unsubscribing. */
-export function messagesOf(subscriber: RedisSubscriber, channel: string): Observable<string> {
+/**
+ * What is published on a channel, from subscribing to unsubscribing. Undefined comes once the server listens: what was
+ * published before was heard by nobody.
+ */
+export function messagesOf(
+  subscriber: RedisSubscriber,
+  channel: string,
+): Observable<string | undefined> {
   return new Observable(output => {
+    const ready = (): void => {
+      output.next(undefined);
+    };
     const fail = (error: unknown): void => {
       output.error(error);
     };
@@ -90,7 +99,7 @@ export function messagesOf(subscriber: RedisSubscriber, channel: string): Observ
         if (from === channel) output.next(message);
       };
       subscriber.on('message', listen);
-      subscriber.subscribe(channel).then(undefined, fail);
+      subscriber.subscribe(channel).then(ready, fail);
       return () => {
         subscriber.off('message', listen);
         subscriber.unsubscribe(channel).then(undefined, ignore);
@@ -99,7 +108,7 @@ export function messagesOf(subscriber: RedisSubscriber, channel: string): Observ
     const listen = (message: string): void => {
       output.next(message);
     };
-    subscriber.subscribe(channel, listen).then(undefined, fail);
+    subscriber.subscribe(channel, listen).then(ready, fail);
     return () => {
       subscriber.unsubscribe(channel, listen).then(undefined, ignore);
     };

@@ -74,7 +74,7 @@ function redisServer(
     wake$:
       subscriber === undefined
         ? undefined
-        : messagesOf(subscriber, channel).pipe(map(message => message.split(','))),
+        : messagesOf(subscriber, channel).pipe(map(message => message?.split(','))),
   };
 }
 
@@ -95,10 +95,11 @@ export function argumentsOf(report: Report, channel: string): string[] {
 
 /** @internal */
 export function answerOf(reply: unknown): Answer {
-  if (!Array.isArray(reply) || reply.length < 9) {
+  if (!Array.isArray(reply) || reply.length < 10) {
     throw new TypeError(`Redis gave an answer that is none of a budget: ${String(reply)}`);
   }
-  const [stale, epoch, granted, lost, recall, limit, out, waiting, members] = reply as unknown[];
+  const [stale, epoch, granted, lost, recall, limit, out, waiting, members, expires] =
+    reply as unknown[];
   return {
     stale: Number(stale) === 1,
     epoch: String(epoch),
@@ -109,6 +110,7 @@ export function answerOf(reply: unknown): Answer {
     out: Number(out),
     waiting: Number(waiting),
     members: Number(members),
+    expiresMillis: Number(expires) < 0 ? Infinity : Number(expires),
   };
 }
 

@@ -21,8 +21,10 @@ end
 
 local function answer(stale, granted, lost, recall)
   local facts = redis.call('HMGET', book, 'epoch', 'limit', 'out', 'waiting', 'members')
+  local first = redis.call('ZRANGE', alive, 0, 0, 'WITHSCORES')
   return { stale, facts[1], table.concat(granted, ','), table.concat(lost, ','), recall,
-    number(facts[2], limit), number(facts[3], 0), number(facts[4], 0), number(facts[5], 0) }
+    number(facts[2], limit), number(facts[3], 0), number(facts[4], 0), number(facts[5], 0),
+    first[2] and tonumber(first[2]) - now or -1 }
 end
 
 local facts = redis.call('HMGET', book, 'epoch', 'closedUntil', 'due')

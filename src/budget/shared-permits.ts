@@ -1,4 +1,4 @@
-import { asapScheduler, defer, Observable, of } from 'rxjs';
+import { defer, of } from 'rxjs';
 import { InvalidOptionsError } from '../index.js';
 import type { Budget } from './budget.js';
 import { enter } from './ledger.js';
@@ -8,7 +8,14 @@ import type { BudgetServer } from './protocol.js';
 import { LEAST_BYTES, SharedMemory } from './shared-memory.js';
 
 /** Options of {@link sharedPermits}: those of every budget. `whenAway` has no meaning: memory is never away. */
-export type SharedPermitsOptions = Omit<BudgetOptions, 'whenAway' | 'answerTimeoutMillis'>;
+export interface SharedPermitsOptions
+  extends Omit<BudgetOptions, 'limit' | 'whenAway' | 'answerTimeoutMillis'> {
+  /**
+   * Permits in all, at most. Where members name different limits, the lowest counts. Default: the one that was named
+   * first with this memory; who uses it first has to name one.
+   */
+  readonly limit?: number | undefined;
+}
 
 /** A budget of threads, which knows how to bury one. */
 export interface SharedBudget extends Budget {
@@ -22,7 +29,7 @@ export interface SharedBudget extends Budget {
 
 const OWNER = 'sharedPermits';
 
-/** Nobody can wake a thread that can not wait: it looks again after this. */
+/** Where nothing wakes a thread it looks again after this. */
 const POLL_MILLIS = 10;
 
 /**
@@ -31,8 +38,8 @@ const POLL_MILLIS = 10;
  * Every thread is given the same SharedArrayBuffer, zero at the start, and is a member of its own. The books are text of
  * about 100 bytes a member and 25 a permit or request, held twice: 64 KiB are enough for 100 threads with 5 permits
  * each. Books that do not fit count as an error of the server: an `away` event with a RangeError, and nothing is
- * granted. A permit is granted in the same call where one is free; who waits is woken by `Atomics.waitAsync`, and looks
- * every `pollMillis` (here 10 by default) where there is none.
+ * granted. A permit is granted in the same call where one is free; who waits is woken by `Atomics.waitAsync`, where there
+ * is none by a message (`BroadcastChannel`), and where there is neither it looks every `pollMillis` (here 10 by default).
  *
  * @throws InvalidOptionsError where an option makes no sense or is not known.
  *
@@ -43,12 +50,12 @@ const POLL_MILLIS = 10;
  * const worker = new Worker(file, { workerData: { memory } });
  * const { threadId } = worker;
  * worker.once('exit', () => permits.reclaim(threadId));
- * // worker thread
- * const pool = createPool({ create, permits: sharedPermits(workerData.memory, { limit: 20 }) });
+ * // worker thread, of the same limit
+ * const pool = createPool({ create, permits: sharedPermits(workerData.memory) });
  */
 export function sharedPermits(
   memory: SharedArrayBuffer,
-  options: SharedPermitsOptions,
+  options: SharedPermitsOptions = {},
 ): SharedBudget {
   const isShared = typeof SharedArrayBuffer === 'function' && memory instanceof SharedArrayBuffer;
   if (!isShared || memory.byteLength < LEAST_BYTES) {
@@ -58,9 +65,15 @@ export function sharedPermits(
   const shared = new SharedMemory(memory);
   const resolved = resolveOptions(
     OWNER,
-    { ...options, pollMillis: options.pollMillis ?? POLL_MILLIS },
+    {
+      ...options,
+      // Callers without a limit are refused below, where nobody has named one before.
+      limit: (options.limit ?? shared.limit) as number,
+      pollMillis: options.pollMillis ?? POLL_MILLIS,
+    },
     { member: nameOfThread, ttlMillis: 30_000 },
   );
+  shared.suggest(resolved.limit);
   const server: BudgetServer = {
     report: report =>
       defer(() =>
@@ -76,7 +89,7 @@ export function sharedPermits(
           }),
         ),
       ),
-    wake$: changesOf(shared),
+    wake$: shared.changes$,
   };
   return new SharedMember(shared, server, resolved);
 }
@@ -107,30 +120,6 @@ class SharedMember extends Member implements SharedBudget {
       };
     });
   }
-}
-
-/** Emits after each change of the books, by whomever; undefined where it can not be heard of. */
-function changesOf(shared: SharedMemory): Observable<undefined> | undefined {
-  if (!('waitAsync' in Atomics)) return undefined;
-  return new Observable(output => {
-    const wait = (seen: number): void => {
-      const { version } = shared;
-      if (version !== seen) {
-        // Not inside somebody's turn to speak.
-        output.add(
-          asapScheduler.schedule(() => {
-            output.next(undefined);
-            wait(version);
-          }),
-        );
-        return;
-      }
-      void shared.changed(version)?.then(() => {
-        if (!output.closed) wait(version);
-      });
-    };
-    wait(shared.version);
-  });
 }
 
 function nameOfThread(): string {

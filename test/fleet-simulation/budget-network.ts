@@ -48,6 +48,8 @@ export class BudgetNetwork {
   readonly #heard = new Map<string, number>();
   /** When time alone changes something: a death, a turn, a wait that has become long. */
   #dueAt = -Infinity;
+  /** When the first of the members is dead, as of the last entry. */
+  #deathAt = Infinity;
   #lastAnswer: Answer | undefined = undefined;
   #epochs = 0;
 
@@ -117,6 +119,7 @@ export class BudgetNetwork {
     });
     this.#ledger = ledger;
     this.#lastAnswer = answer;
+    this.#deathAt = now + answer.expiresMillis;
     this.#said.set(report.member, textOf(report));
     // Whoever was given something says so the next time.
     if (answer.granted.length + answer.lost.length > 0) this.#said.delete(report.member);
@@ -147,7 +150,8 @@ export class BudgetNetwork {
     account.sequence = report.sequence;
     account.expiresAt = now + report.ttlMillis;
     const { recall } = account;
-    return { ...this.#lastAnswer, stale: false, granted: [], lost: [], recall };
+    const expiresMillis = this.#deathAt - now;
+    return { ...this.#lastAnswer, stale: false, granted: [], lost: [], recall, expiresMillis };
   }
 
   /** Half a millisecond mostly, and now and then much more. */

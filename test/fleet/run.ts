@@ -88,8 +88,9 @@ export async function runFleet(options: RunOptions): Promise<RunReport> {
     parts.push(await measure('fleet', options, fleet, census));
     say(`the fleet, one process killed every ${options.killEveryMillis} ms …`);
     const obituaries: Promise<Obituary>[] = [];
-    const killing = killNowAndThen(fleet, options, name => {
-      obituaries.push(watchEnd(redis, plan.key, census, name));
+    const endAt = performance.now() + options.seconds * 1_000;
+    const killing = killNowAndThen(fleet, options, endAt, name => {
+      obituaries.push(watchEnd(redis, plan.key, census, name, endAt));
     });
     parts.push(await measure(FLEET_UNDER_KILLS, options, fleet, census));
     await killing;
@@ -170,11 +171,11 @@ async function measure(
 
 async function killNowAndThen(
   fleet: Fleet,
-  { seconds, killEveryMillis, seed, signal }: RunOptions,
+  { killEveryMillis, seed, signal }: RunOptions,
+  endAt: number,
   onKill: (process: string) => void,
 ): Promise<void> {
   const random = seededRandom(seed);
-  const endAt = performance.now() + seconds * 1_000;
   while (performance.now() + killEveryMillis < endAt && !signal.aborted) {
     await sleep(killEveryMillis * (0.5 + random()), undefined, { signal });
     const { name, replaced } = fleet.kill(random);
