@@ -104,15 +104,19 @@ async function spinning(pool: TestPool, options = {}) {
 describe('running tasks', () => {
   it('runs them in threads of their own, max at once, and gives every result', async () => {
     const pool = openPool({ max: 2 });
+    // Each waits in its thread for the next one to run beside it, however busy the machine is.
+    const arrived = new Int32Array(new SharedArrayBuffer(4));
     const results = await lastValueFrom(
       range(0, 50).pipe(
-        mergeMap(value => run(pool, { kind: 'double', value })),
+        mergeMap(place => run(pool, { kind: 'meet', place, arrived })),
         toArray(),
       ),
     );
-    expect(results.sort((a, b) => Number(a) - Number(b))).toEqual(
-      Array.from({ length: 50 }, (_, value) => value * 2),
+    const met = results as { place: number; thread: number }[];
+    expect(met.map(({ place }) => place).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 50 }, (_, place) => place),
     );
+    expect(new Set(met.map(({ thread }) => thread)).size).toBe(2);
     expect(pool.stats).toMatchObject({ created: 2, acquired: 50, peakLeased: 2 });
   });
 
