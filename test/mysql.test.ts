@@ -9,6 +9,7 @@ import { isAtRest, MysqlFixture, rowOf, stateOf } from './mysql-fixture.js';
 import { describeOnServer } from './services/describe-on-server.js';
 import { startMariadb } from './services/mariadb.js';
 import { startTcpProxy } from './services/tcp-proxy.js';
+import { patience } from './patience.js';
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
@@ -468,7 +469,7 @@ await describeOnServer('mysqlPool', startMariadb, server => {
           createTimeoutMillis: 50,
         });
         await expect(pool.lease()).rejects.toBeInstanceOf(CreateError);
-        await vi.waitUntil(() => proxy.connections === 0);
+        await vi.waitUntil(() => proxy.connections === 0, patience);
         await pool.close();
       }
     });

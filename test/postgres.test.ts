@@ -28,6 +28,7 @@ import {
 import { assertInvariants } from '../src/testing/index.js';
 import { startPostgres, type PostgresServer } from './services/postgres.js';
 import { startTcpProxy } from './services/tcp-proxy.js';
+import { patience } from './patience.js';
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 }); // some start a server of their own
 
@@ -579,7 +580,7 @@ describe('connecting', () => {
     const failure = await pool.lease().catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(CreateError);
     expect((failure as CreateError).cause).toBeInstanceOf(HookTimeoutError);
-    await vi.waitUntil(() => proxy.connections === 0);
+    await vi.waitUntil(() => proxy.connections === 0, patience);
     await pool.close();
     expect(pool.stats).toMatchObject({ created: 0, createFailed: 1 });
   });
@@ -589,10 +590,10 @@ describe('connecting', () => {
     proxy.blackHole(true);
     const { pool } = openPool({ connection: proxy.url(server.url) });
     const refused = expect(pool.lease()).rejects.toMatchObject({ code: 'POOL_CLOSED' });
-    await vi.waitUntil(() => proxy.connections === 1);
+    await vi.waitUntil(() => proxy.connections === 1, patience);
     await pool.close({ force: true });
     await refused;
-    await vi.waitUntil(() => proxy.connections === 0);
+    await vi.waitUntil(() => proxy.connections === 0, patience);
   });
 
   it('says that the password is wrong', async () => {

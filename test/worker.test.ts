@@ -26,6 +26,8 @@ import {
 } from '../src/worker/index.js';
 import { bundle, type Scripts } from './worker/scripts.js';
 import type { Task } from './worker/tasks.js';
+import { patience } from './patience.js';
+import { VirtualClock } from './virtual-clock.js';
 
 vi.setConfig({ testTimeout: 20_000, hookTimeout: 20_000 });
 
@@ -405,10 +407,14 @@ describe('workers that die', () => {
   });
 
   it('or are stuck are found out before they are lent', async () => {
-    const pool = openPool({ validateAfterIdleMillis: 0, validateTimeoutMillis: 100 });
+    const clock = new VirtualClock();
+    const pool = openPool({ validateAfterIdleMillis: 0, scheduler: clock.scheduler });
     const thread = await ask(pool, { kind: 'thread' });
     await ask(pool, { kind: 'spin later' });
-    expect(await ask(pool, { kind: 'thread' })).not.toBe(thread);
+    expect(pool.stats.created).toBe(1);
+    const next = ask(pool, { kind: 'thread' });
+    await clock.pass(5_000);
+    expect(await next).not.toBe(thread);
     expect(pool.stats.validateFailed).toBe(1);
   });
 });
@@ -444,12 +450,12 @@ describe('scripts that do not work', () => {
     };
     const pool = openPool({ ...options, createTimeoutMillis: 50 });
     await expect(pool.lease()).rejects.toMatchObject({ cause: expect.any(HookTimeoutError) });
-    await vi.waitUntil(() => threads[0]?.threadId === -1);
+    await vi.waitUntil(() => threads[0]?.threadId === -1, patience);
 
     const closing = openPool(options);
     closing.lease().catch(() => undefined);
     await closing.close({ force: true });
-    await vi.waitUntil(() => threads[1]?.threadId === -1);
+    await vi.waitUntil(() => threads[1]?.threadId === -1, patience);
   });
 });
 
