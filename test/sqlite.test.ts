@@ -17,6 +17,7 @@ import {
 import { describe, expect, it, vi } from 'vitest';
 import { CreateError, InvalidOptionsError } from '../src/errors.js';
 import type { Pool } from '../src/index.js';
+import { createRegistry } from '../src/registry/index.js';
 import {
   isConflict,
   query,
@@ -130,6 +131,20 @@ describeOnSqlite('sqlitePool', sqlite => {
       for (const lease of readers) await lease.release();
       expect(await valueOf(db.read, 'SELECT COUNT(*) FROM entries')).toBe(1);
       expect(db.write.stats).toMatchObject({ created: 1, destroyed: 0 });
+    });
+
+    it('are found in a registry, which closes them', async () => {
+      const registry = createRegistry();
+      const { Database, path } = sqlite;
+      const shop = await registry.create('sqlite', 'shop', { path, Database });
+      await lastValueFrom(query(shop.write, 'CREATE TABLE t (n INTEGER)'), done);
+      const found = registry.get<Pool<SqliteDatabase>>('shop (read)');
+      expect(await valueOf(found, 'SELECT count(*) FROM t')).toBe(0);
+      await registry.closeAll();
+      expect([shop.read, shop.write].map(({ state }) => state)).toMatchObject([
+        { lifecycle: 'closed', size: 0 },
+        { lifecycle: 'closed', size: 0 },
+      ]);
     });
 
     it('write on the writer alone', async () => {
