@@ -42,6 +42,10 @@ const valueOf = async (source: Pool<SqliteDatabase> | SqliteDatabase, sql: strin
 
 const done = { defaultValue: undefined };
 
+/** Both drivers have it, and the adapter needs it of neither. */
+const definerOf = (database: SqliteDatabase) =>
+  database as SqliteDatabase & { function(name: string, implementation: () => number): void };
+
 describeOnSqlite('sqlitePool', sqlite => {
   async function withEntries(options: Partial<SqlitePoolOptions> = {}): Promise<SqlitePool> {
     const db = sqlite.open(options);
@@ -249,6 +253,36 @@ describeOnSqlite('sqlitePool', sqlite => {
       const { created, resetFailed, destroyed, destroyFailed } = db.read.stats;
       // better-sqlite3 refuses to close what is being read; the garbage collector does it.
       expect([created, resetFailed, destroyed + destroyFailed]).toEqual([2, 1, 1]);
+    });
+
+    it('costs the connection where it cannot be taken back: functions, and how LIKE compares', async () => {
+      const db = await withEntries({
+        readers: 1,
+        setUp: database => {
+          definerOf(database).function('ours', () => 1);
+        },
+      });
+      const changes: ((database: SqliteDatabase) => void)[] = [
+        database => {
+          definerOf(database).function('theirs', () => 2);
+        },
+        database => database.exec('PRAGMA case_sensitive_like = 1'),
+      ];
+      for (const change of changes) {
+        const given = await db.read.lease();
+        const before = given.resource;
+        expect(await valueOf(before, "SELECT ours() + ('a' LIKE 'A')")).toBe(2);
+        await given.release();
+        const same = await db.read.lease();
+        expect(same.resource).toBe(before);
+        change(same.resource);
+        await same.release();
+        await using next = await db.read.lease();
+        expect(next.resource === before).toBe(false); // one that is closed cannot be printed
+        expect(await valueOf(next.resource, "SELECT ours() + ('a' LIKE 'A')")).toBe(2);
+        expect(() => next.resource.prepare('SELECT theirs()')).toThrow('no such function');
+      }
+      expect(db.read.stats).toMatchObject({ created: 3, resetFailed: 2 });
     });
 
     it('is what setUp made of it, on every connection and after every lease', async () => {
