@@ -30,6 +30,7 @@ import {
 } from '../src/browser/index.js';
 import { assertInvariants } from '../src/testing/index.js';
 import { chromiumPath, openChromium } from './dashboard/chromium.mjs';
+import { patience } from './patience.js';
 
 const why = 'there is no Chromium here: `apt-get install chromium`, or name one in CHROMIUM';
 if (chromiumPath === undefined) {
@@ -366,7 +367,7 @@ describe.skipIf(chromiumPath === undefined && process.env['CI'] === undefined)(
       it('is ended when it has had no context for a while', async () => {
         const { pool, launched } = openOwn({ browserIdleTimeoutMillis: 50 });
         await lastValueFrom(withPage(pool, () => of(1)));
-        await vi.waitUntil(() => launched[0]?.isConnected() === false);
+        await vi.waitUntil(() => launched[0]?.isConnected() === false, patience);
         await lastValueFrom(withPage(pool, () => of(1)));
         expect(launched).toHaveLength(2);
       });

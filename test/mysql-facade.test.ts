@@ -161,6 +161,21 @@ await describeOnServer('asMysqlPool', startMariadb, server => {
     ]);
   });
 
+  it('keeps the listeners that the connection event adds, and no others, from borrower to borrower', async () => {
+    const pool = mysql.open({ max: 1 });
+    const facade = asMysqlPool(pool);
+    const keep = (): void => undefined;
+    facade.on('connection', (core: CoreConnection) => core.on('drain', keep));
+    const first = await facade.getConnection();
+    const { connection: core } = first as unknown as { connection: CoreConnection };
+    core.on('drain', () => undefined);
+    first.release();
+    const second = await facade.getConnection();
+    expect(core.listeners('drain')).toEqual([keep]);
+    second.release();
+    expect(pool.stats.created).toBe(1);
+  });
+
   it('takes a broken connection back by itself, so that forgetting to release it costs nothing', async () => {
     const pool = mysql.open({ max: 1 });
     const facade = asMysqlPool(pool);

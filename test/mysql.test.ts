@@ -1,4 +1,4 @@
-import { createConnection } from 'mysql2';
+import { createConnection, type Connection as CoreConnection } from 'mysql2';
 import { createConnection as createPromiseConnection, type Connection } from 'mysql2/promise';
 import { lastValueFrom, mergeMap, range, Subject, take, tap, toArray } from 'rxjs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -9,8 +9,13 @@ import { isAtRest, MysqlFixture, rowOf, stateOf } from './mysql-fixture.js';
 import { describeOnServer } from './services/describe-on-server.js';
 import { startMariadb } from './services/mariadb.js';
 import { startTcpProxy } from './services/tcp-proxy.js';
+import { patience } from './patience.js';
 
 vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
+
+/** What a connection of `mysql2/promise` stands on. */
+const coreOf = (lent: Connection): CoreConnection =>
+  (lent as unknown as { connection: CoreConnection }).connection;
 
 /** The id of the one connection of a pool, which is idle again after that. */
 async function onlyId(pool: Pool<Connection>): Promise<number> {
@@ -141,6 +146,24 @@ await describeOnServer('mysqlPool', startMariadb, server => {
       await expect(next.resource.query('EXECUTE left_statement')).rejects.toMatchObject({
         code: 'ER_UNKNOWN_STMT_HANDLER',
       });
+    });
+
+    it('is no listener, on the connection or the one beneath it, and none is missing', async () => {
+      const pool = mysql.open({ max: 1 });
+      const events = ['error', 'end', 'drain', 'enqueue'];
+      const counts = (lent: Connection) =>
+        [lent, coreOf(lent)].flatMap(each => events.map(event => each.listenerCount(event)));
+      const before = await lastValueFrom(pool.use(async lent => counts(lent)));
+      await lastValueFrom(
+        pool.use(async lent => {
+          lent.on('drain', () => undefined);
+          lent.once('error', () => undefined);
+          coreOf(lent).on('enqueue', () => undefined);
+          coreOf(lent).removeAllListeners('error');
+        }),
+      );
+      expect(await lastValueFrom(pool.use(async lent => counts(lent)))).toEqual(before);
+      expect(pool.stats.created).toBe(1);
     });
 
     it('does not change how the driver writes the next one’s texts', async () => {
@@ -468,7 +491,7 @@ await describeOnServer('mysqlPool', startMariadb, server => {
           createTimeoutMillis: 50,
         });
         await expect(pool.lease()).rejects.toBeInstanceOf(CreateError);
-        await vi.waitUntil(() => proxy.connections === 0);
+        await vi.waitUntil(() => proxy.connections === 0, patience);
         await pool.close();
       }
     });

@@ -185,6 +185,20 @@ describe('the surface of pg.Pool', () => {
     ]);
   });
 
+  it('keeps the listeners that the connect event adds, and no others, from borrower to borrower', async () => {
+    const pool = postgres.open({ max: 1 });
+    const facade = asPgPool(pool);
+    const notices: string[] = [];
+    const hear = (who: string) => (): void => void notices.push(who);
+    facade.on('connect', (client: PoolClient) => client.on('notice', hear('connect')));
+    const first = await facade.connect();
+    first.on('notice', hear('borrower'));
+    first.release();
+    await facade.query("DO $$ BEGIN RAISE NOTICE 'to whom?'; END $$");
+    expect(notices).toEqual(['connect']);
+    expect(pool.stats.created).toBe(1);
+  });
+
   it('emits error for an idle connection that breaks, and ends no process where nobody listens', async () => {
     const pool = postgres.open({ max: 1 });
     const deaf = asPgPool(pool);

@@ -5,6 +5,7 @@ import { listen, type ListenOptions, type Notification } from '../src/postgres/i
 import { PostgresFixture } from './postgres-fixture.js';
 import { startPostgres } from './services/postgres.js';
 import { startTcpProxy } from './services/tcp-proxy.js';
+import { VirtualClock } from './virtual-clock.js';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
@@ -175,8 +176,15 @@ describe('when the connection breaks', () => {
   });
 
   it('goes on when its pool takes the lease back', async () => {
-    const pool = postgres.open({ max: 1, maxLeaseMillis: 50 });
-    const ear = new Ear(pool, 'orders');
+    const clock = new VirtualClock();
+    const { scheduler } = clock;
+    const pool = postgres.open({ max: 1, maxLeaseMillis: 50, scheduler });
+    const ear = new Ear(pool, 'orders', { scheduler, checkEveryMillis: Infinity });
+    for (const times of [1, 2]) {
+      await ear.until(() => ear.times === times);
+      await clock.pass(50);
+      await clock.pass(soon.maxMillis);
+    }
     await ear.until(() => ear.times === 3);
     expect(ear.error).toBeUndefined();
     expect(pool.stats.revoked).toBe(2);

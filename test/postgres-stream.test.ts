@@ -21,6 +21,7 @@ import type { Pool, PoolState } from '../src/index.js';
 import { query, stream, transaction } from '../src/postgres/index.js';
 import { collectGarbage, heapBytes } from './garbage.js';
 import { PostgresFixture } from './postgres-fixture.js';
+import { patience } from './patience.js';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
 
@@ -180,7 +181,8 @@ describe('back pressure', () => {
         }, 2)
         .pipe(tap(n => done.push(n))),
     );
-    const working = (count: number) => vi.waitFor(() => expect(gates).toHaveLength(count));
+    const working = (count: number) =>
+      vi.waitFor(() => expect(gates).toHaveLength(count), patience);
     await working(2);
     expect(fetches).toHaveLength(1);
     gates[1]!.next();

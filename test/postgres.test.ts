@@ -28,6 +28,7 @@ import {
 import { assertInvariants } from '../src/testing/index.js';
 import { startPostgres, type PostgresServer } from './services/postgres.js';
 import { startTcpProxy } from './services/tcp-proxy.js';
+import { patience } from './patience.js';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 }); // some start a server of their own
 
@@ -274,6 +275,59 @@ describe('what a borrower leaves behind', () => {
     await stateOf(pool, isAtRest);
     expect(await server.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")).toEqual([]);
     expect(pool.stats.created).toBe(1);
+  });
+
+  it('forgets statements that were prepared in SQL beside those that the driver remembers', async () => {
+    const { pool } = openPool({ max: 1 });
+    const named = { name: 'one', text: 'SELECT 1 AS one' };
+    const pid = await firstPid(pool);
+    await lastValueFrom(
+      pool.use(async client => {
+        await client.query(named);
+        await client.query('PREPARE "left ""quoted""" AS SELECT 2; PREPARE left_too AS SELECT 3');
+      }),
+    );
+    const lease = await pool.lease();
+    expect(await pidOf(lease.resource)).toBe(pid);
+    const { rows } = await lease.resource.query('SELECT name FROM pg_prepared_statements');
+    expect(rows).toEqual([{ name: 'one' }]);
+    await lease.release();
+  });
+
+  it('prepares again what a borrower has deallocated behind the back of the driver', async () => {
+    const { pool } = openPool({ max: 1 });
+    const pid = await firstPid(pool);
+    const named = { name: 'one', text: 'SELECT 1 AS one' };
+    await lastValueFrom(pool.use(client => client.query(named)));
+    await lastValueFrom(pool.use(client => client.query('DEALLOCATE ALL')));
+    const { rows } = await lastValueFrom(pool.use(client => client.query(named)));
+    expect(rows).toEqual([{ one: 1 }]);
+    expect(await firstPid(pool)).toBe(pid);
+  });
+
+  it('removes the listeners that a borrower added, and brings back those that it removed', async () => {
+    const { pool } = openPool({ max: 1 });
+    const heard: string[] = [];
+    const events = ['error', 'end', 'notice', 'notification'];
+    const counts = (client: Client) => events.map(event => client.listenerCount(event));
+    const before = await lastValueFrom(pool.use(client => counts(client)));
+    const pid = await firstPid(pool);
+    await lastValueFrom(
+      pool.use(async client => {
+        client.on('notice', ({ message }) => heard.push(message ?? ''));
+        client.once('notification', () => undefined);
+        client.removeAllListeners('error');
+        await client.query("DO $$ BEGIN RAISE NOTICE 'mine'; END $$");
+      }),
+    );
+    await lastValueFrom(
+      pool.use(async client => {
+        expect(counts(client)).toEqual(before);
+        await client.query("DO $$ BEGIN RAISE NOTICE 'of the next one'; END $$");
+      }),
+    );
+    expect(heard).toEqual(['mine']);
+    expect(await firstPid(pool)).toBe(pid);
   });
 
   it('keeps the settings that belong to the connection', async () => {
@@ -586,7 +640,7 @@ describe('connecting', () => {
     const failure = await pool.lease().catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(CreateError);
     expect((failure as CreateError).cause).toBeInstanceOf(HookTimeoutError);
-    await vi.waitUntil(() => proxy.connections === 0);
+    await vi.waitUntil(() => proxy.connections === 0, patience);
     await pool.close();
     expect(pool.stats).toMatchObject({ created: 0, createFailed: 1 });
   });
@@ -596,10 +650,10 @@ describe('connecting', () => {
     proxy.blackHole(true);
     const { pool } = openPool({ connection: proxy.url(server.url) });
     const refused = expect(pool.lease()).rejects.toMatchObject({ code: 'POOL_CLOSED' });
-    await vi.waitUntil(() => proxy.connections === 1);
+    await vi.waitUntil(() => proxy.connections === 1, patience);
     await pool.close({ force: true });
     await refused;
-    await vi.waitUntil(() => proxy.connections === 0);
+    await vi.waitUntil(() => proxy.connections === 0, patience);
   });
 
   it('says that the password is wrong', async () => {

@@ -9,6 +9,7 @@ import {
 } from '../src/redis/index.js';
 import { anyRedis, ioredis, nodeRedis, RedisFixture } from './redis-fixture.js';
 import { startTcpProxy } from './services/tcp-proxy.js';
+import { patience } from './patience.js';
 
 vi.setConfig({ testTimeout: 10_000, hookTimeout: 20_000 });
 
@@ -66,7 +67,7 @@ describe.each([nodeRedis, ioredis])('a subscription on a connection of $name', d
         { channel: 'news', message: 'one', pattern: undefined },
         { channel: 'sport', message: 'two', pattern: undefined },
       ]);
-    });
+    }, patience);
     subscription.unsubscribe();
   });
 
@@ -76,7 +77,7 @@ describe.each([nodeRedis, ioredis])('a subscription on a connection of $name', d
     await server.send('PUBLISH', 'a.b', 'one');
     await vi.waitFor(() => {
       expect(messages).toEqual([{ channel: 'a.b', message: 'one', pattern: 'a.*' }]);
-    });
+    }, patience);
     subscription.unsubscribe();
   });
 
@@ -86,7 +87,7 @@ describe.each([nodeRedis, ioredis])('a subscription on a connection of $name', d
     await server.send('SPUBLISH', 's', 'one');
     await vi.waitFor(() => {
       expect(messages).toEqual([{ channel: 's', message: 'one', pattern: undefined }]);
-    });
+    }, patience);
     subscription.unsubscribe();
   });
 
@@ -112,7 +113,7 @@ describe.each([nodeRedis, ioredis])('a subscription on a connection of $name', d
     await server.send('PUBLISH', 'news', 'after');
     await vi.waitFor(() => {
       expect(messages.map(({ message }) => message)).toEqual(['after']);
-    });
+    }, patience);
     expect(errors).toEqual([]);
     subscription.unsubscribe();
   });
@@ -138,7 +139,7 @@ describe.each([nodeRedis, ioredis])('a subscription on a connection of $name', d
     await vi.waitFor(async () => {
       expect(await server.send('PUBLISH', 'old', 'again')).toBe(1);
       expect(messages.length).toBeGreaterThan(3);
-    });
+    }, patience);
     expect(errors).toEqual([]);
     subscription.unsubscribe();
     await fixture.untilConnections(connections => connections.length === 0);
@@ -151,7 +152,7 @@ describe.each([nodeRedis, ioredis])('a subscription on a connection of $name', d
     await server.send('PUBLISH', 'news', 'one');
     await vi.waitFor(() => {
       expect(messages).toHaveLength(1);
-    });
+    }, patience);
     subscription.unsubscribe();
     await fixture.untilConnections(connections => connections.length === 0);
   });

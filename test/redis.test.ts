@@ -5,6 +5,7 @@ import { CreateError, InvalidOptionsError, type Pool } from '../src/index.js';
 import { command, pipeline, redisPool, type RedisClient } from '../src/redis/index.js';
 import { anyRedis, ioredis, nodeRedis, RedisFixture } from './redis-fixture.js';
 import { startTcpProxy } from './services/tcp-proxy.js';
+import { patience } from './patience.js';
 
 vi.setConfig({ testTimeout: 10_000, hookTimeout: 20_000 });
 
@@ -25,7 +26,7 @@ async function infoOf(pool: Pool<RedisClient>): Promise<Record<string, string>> 
 const atRest = (pool: Pool<RedisClient>): Promise<unknown> =>
   vi.waitFor(() => {
     expect(pool.state).toMatchObject({ leased: 0, resetting: 0, destroying: 0, creating: 0 });
-  });
+  }, patience);
 
 describe.each([nodeRedis, ioredis])('a pool of Redis connections, of $name', driver => {
   const fixture = new RedisFixture(server, driver);
@@ -150,7 +151,7 @@ describe.each([nodeRedis, ioredis])('a pool of Redis connections, of $name', dri
     await own.kill();
     await vi.waitFor(() => {
       expect(pool.state.size).toBe(0);
-    });
+    }, patience);
     await expect(pool.lease()).rejects.toMatchObject({ code: 'CREATE_FAILED' });
     await own.restart();
     expect(await firstValueFrom(command(pool, ['PING']))).toBe('PONG');
@@ -183,7 +184,7 @@ describe.each([nodeRedis, ioredis])('a pool of Redis connections, of $name', dri
     await server.killConnections();
     await vi.waitFor(() => {
       expect(pool.state.size).toBe(0);
-    });
+    }, patience);
     expect(fixture.eventsOf(pool)).toContainEqual(
       expect.objectContaining({ type: 'destroyed', reason: 'broken' }),
     );
@@ -266,7 +267,7 @@ describe.each([nodeRedis, ioredis])('a pool of Redis connections, of $name', dri
     await expect(pool.lease()).rejects.toThrow('create');
     await vi.waitFor(() => {
       expect(proxy.connections).toBe(0);
-    });
+    }, patience);
   });
 
   it('notices a connection that has gone silent when it is checked, and lends another', async () => {
@@ -284,7 +285,7 @@ describe.each([nodeRedis, ioredis])('a pool of Redis connections, of $name', dri
     await pool.close();
     await vi.waitFor(() => {
       expect(proxy.connections).toBe(0);
-    });
+    }, patience);
   });
 
   itOnRedis(

@@ -68,6 +68,29 @@ describe('the back ends that a registry knows', () => {
     await registry.closeAll();
   });
 
+  it('keeps both pools of an SQLite file under their own names, and gives them as one', async () => {
+    const registry = createRegistry();
+    const making = registry.create('sqlite', 'shop', { path: 'shop.db', readers: 2 });
+    expect(() => registry.create('sqlite', 'shop', { path: 'other.db' })).toThrow(PoolExistsError);
+    const shop = await making;
+    expect(registry.list()).toEqual(['shop (read)', 'shop (write)']);
+    expect(registry.get('shop (read)')).toBe(shop.read);
+    expect(registry.get('shop (write)')).toBe(shop.write);
+    await expect(registry.create('sqlite', 'shop', { path: 'other.db' })).rejects.toMatchObject({
+      code: 'POOL_EXISTS',
+      pool: 'shop (read)',
+    });
+    expect(registry.list()).toEqual(['shop (read)', 'shop (write)']);
+    await shop.close();
+    expect(registry.list()).toEqual([]);
+    const [late, closing] = [
+      registry.create('sqlite', 'late', { path: 'late.db' }),
+      registry.closeAll(),
+    ];
+    await expect(late).rejects.toMatchObject({ code: 'POOL_CLOSED' });
+    await closing;
+  });
+
   it('lets a type of your own go before one of theirs, and names all that there are', async () => {
     const registry = createRegistry();
     registry.define('redis', (_config, name) => createPool({ name, create: () => 'mine' }));
@@ -75,7 +98,7 @@ describe('the back ends that a registry knows', () => {
     expect(pool.tryAcquire()).toBeUndefined();
     expect(await lastValueFrom(pool.use(text => text))).toBe('mine');
     expect(() => registry.create('toString', 'x')).toThrow(
-      /"redis", "postgres", "mysql", "redis", "mongodb", "http", "websocket", "worker", "browser"/,
+      /"redis", "postgres", "mysql", "redis", "mongodb", "sqlite", "http", "websocket", "worker", "browser"/,
     );
     await registry.closeAll();
   });

@@ -43,12 +43,12 @@ export function describeOnSqlite(title: string, tests: (sqlite: SqliteFixture) =
 
 /** Files in a folder of their own, with pools that are closed and checked after each test. */
 export class SqliteFixture {
-  readonly #Database: SqliteDatabaseConstructor;
+  readonly Database: SqliteDatabaseConstructor;
   #folder: string | undefined = undefined;
   #pools: { pool: Pool<SqliteDatabase>; events: PoolEvent<SqliteDatabase>[] }[] = [];
 
   constructor(DatabaseClass: SqliteDatabaseConstructor) {
-    this.#Database = DatabaseClass;
+    this.Database = DatabaseClass;
   }
 
   get path(): string {
@@ -59,7 +59,7 @@ export class SqliteFixture {
   open(options: Partial<SqlitePoolOptions> = {}): SqlitePool {
     const db = sqlitePool({
       path: this.path,
-      Database: this.#Database,
+      Database: this.Database,
       lifetimeJitter: 0,
       ...options,
     });
@@ -73,7 +73,7 @@ export class SqliteFixture {
 
   /** As another process would: on a connection of its own. */
   outside<R>(work: (database: SqliteDatabase) => R): R {
-    const database = new this.#Database(this.path);
+    const database = new this.Database(this.path);
     const close = (): void => {
       database.close();
     };

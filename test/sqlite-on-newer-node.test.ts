@@ -1,15 +1,8 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { MissingServerError } from './services/missing-server.js';
 import { newerNode } from './services/newer-node.js';
 import { Database } from './sqlite-fixture.js';
-
-const root = resolve(import.meta.dirname, '..');
-const run = promisify(execFile);
+import { runSqliteTests } from './sqlite-run.js';
 
 function nodeWithSqlite(): string | undefined {
   try {
@@ -26,27 +19,8 @@ const node = Database === undefined ? nodeWithSqlite() : undefined;
 
 describe.skipIf(node === undefined)('on a Node that has node:sqlite', () => {
   it('every test of rxpool/sqlite passes, and none is skipped', { timeout: 240_000 }, async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'sqlite-run-'));
-    try {
-      const report = join(folder, 'report.json');
-      const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-      const reporters = ['--reporter=json', `--outputFile=${report}`];
-      await run(
-        node as string,
-        [
-          '--disable-warning=ExperimentalWarning',
-          vitest,
-          'run',
-          'test/sqlite.test.ts',
-          ...reporters,
-        ],
-        { cwd: root },
-      );
-      const outcome = JSON.parse(readFileSync(report, 'utf8')) as Record<string, number>;
-      expect(outcome).toMatchObject({ numFailedTests: 0, numPendingTests: 0 });
-      expect(outcome['numPassedTests']).toBeGreaterThan(30);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    const outcome = await runSqliteTests(node as string);
+    expect(outcome).toMatchObject({ numFailedTests: 0, numPendingTests: 0 });
+    expect(outcome.numPassedTests).toBeGreaterThan(30);
   });
 });

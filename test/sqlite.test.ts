@@ -17,6 +17,7 @@ import {
 import { describe, expect, it, vi } from 'vitest';
 import { CreateError, InvalidOptionsError } from '../src/errors.js';
 import type { Pool } from '../src/index.js';
+import { createRegistry } from '../src/registry/index.js';
 import {
   isConflict,
   query,
@@ -40,6 +41,10 @@ const valueOf = async (source: Pool<SqliteDatabase> | SqliteDatabase, sql: strin
   Object.values((await rowsOf<object>(source, sql))[0] ?? {})[0] as unknown;
 
 const done = { defaultValue: undefined };
+
+/** Both drivers have it, and the adapter needs it of neither. */
+const definerOf = (database: SqliteDatabase) =>
+  database as SqliteDatabase & { function(name: string, implementation: () => number): void };
 
 describeOnSqlite('sqlitePool', sqlite => {
   async function withEntries(options: Partial<SqlitePoolOptions> = {}): Promise<SqlitePool> {
@@ -130,6 +135,20 @@ describeOnSqlite('sqlitePool', sqlite => {
       for (const lease of readers) await lease.release();
       expect(await valueOf(db.read, 'SELECT COUNT(*) FROM entries')).toBe(1);
       expect(db.write.stats).toMatchObject({ created: 1, destroyed: 0 });
+    });
+
+    it('are found in a registry, which closes them', async () => {
+      const registry = createRegistry();
+      const { Database, path } = sqlite;
+      const shop = await registry.create('sqlite', 'shop', { path, Database });
+      await lastValueFrom(query(shop.write, 'CREATE TABLE t (n INTEGER)'), done);
+      const found = registry.get<Pool<SqliteDatabase>>('shop (read)');
+      expect(await valueOf(found, 'SELECT count(*) FROM t')).toBe(0);
+      await registry.closeAll();
+      expect([shop.read, shop.write].map(({ state }) => state)).toMatchObject([
+        { lifecycle: 'closed', size: 0 },
+        { lifecycle: 'closed', size: 0 },
+      ]);
     });
 
     it('write on the writer alone', async () => {
@@ -234,6 +253,36 @@ describeOnSqlite('sqlitePool', sqlite => {
       const { created, resetFailed, destroyed, destroyFailed } = db.read.stats;
       // better-sqlite3 refuses to close what is being read; the garbage collector does it.
       expect([created, resetFailed, destroyed + destroyFailed]).toEqual([2, 1, 1]);
+    });
+
+    it('costs the connection where it cannot be taken back: functions, and how LIKE compares', async () => {
+      const db = await withEntries({
+        readers: 1,
+        setUp: database => {
+          definerOf(database).function('ours', () => 1);
+        },
+      });
+      const changes: ((database: SqliteDatabase) => void)[] = [
+        database => {
+          definerOf(database).function('theirs', () => 2);
+        },
+        database => database.exec('PRAGMA case_sensitive_like = 1'),
+      ];
+      for (const change of changes) {
+        const given = await db.read.lease();
+        const before = given.resource;
+        expect(await valueOf(before, "SELECT ours() + ('a' LIKE 'A')")).toBe(2);
+        await given.release();
+        const same = await db.read.lease();
+        expect(same.resource).toBe(before);
+        change(same.resource);
+        await same.release();
+        await using next = await db.read.lease();
+        expect(next.resource === before).toBe(false); // one that is closed cannot be printed
+        expect(await valueOf(next.resource, "SELECT ours() + ('a' LIKE 'A')")).toBe(2);
+        expect(() => next.resource.prepare('SELECT theirs()')).toThrow('no such function');
+      }
+      expect(db.read.stats).toMatchObject({ created: 3, resetFailed: 2 });
     });
 
     it('is what setUp made of it, on every connection and after every lease', async () => {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { chromiumPath, openChromium } from './dashboard/chromium.mjs';
 import type { WebSocketPage } from './websocket/page.js';
 import { startServer, type AskedServer } from './websocket/server.js';
+import { patience } from './patience.js';
 
 const why = 'there is no Chromium here: `apt-get install chromium`, or name one in CHROMIUM';
 if (chromiumPath === undefined) {
@@ -48,7 +49,7 @@ describe.skipIf(chromiumPath === undefined && process.env['CI'] === undefined)(
 
     it('are pooled, asked, and closed with the pool', async () => {
       expect(await ask('replies')).toEqual({ values: [1, 2, 3, 4], allClosed: true });
-      await vi.waitUntil(() => server.clients.size === 0);
+      await vi.waitUntil(() => server.clients.size === 0, patience);
     });
 
     it('come back without the listeners of their borrower, and as they were', async () => {

@@ -37,6 +37,8 @@ import {
   type WebSocketPoolOptions,
 } from '../src/websocket/index.js';
 import { startServer, type Ask, type AskedServer, type Reply } from './websocket/server.js';
+import { patience } from './patience.js';
+import { VirtualClock } from './virtual-clock.js';
 
 vi.setConfig({ testTimeout: 20_000 });
 
@@ -74,7 +76,7 @@ function stateOf<S>(pool: Pool<S>, wanted: (state: PoolState) => boolean): Promi
 }
 
 const untilServer = (count: number): Promise<unknown> =>
-  vi.waitUntil(() => server.clients.size === count);
+  vi.waitUntil(() => server.clients.size === count, patience);
 
 function ask<S extends WebSocketLike>(source: Pool<S> | S, asked: Omit<Ask, 'id'>) {
   return request(source, { id: (ids += 1), ...asked }, { isReply: isReplyTo }).pipe(
@@ -139,7 +141,7 @@ describe.each(kinds)('sockets of %s', (kind, Socket) => {
       const { port } = mute.address() as AddressInfo;
       const pool = openPool({ url: `ws://127.0.0.1:${port}/`, createTimeoutMillis: 50 });
       await expect(pool.lease()).rejects.toMatchObject({ cause: { hook: 'create' } });
-      if (kind === 'ws') await vi.waitUntil(() => connected[0]?.destroyed === true);
+      if (kind === 'ws') await vi.waitUntil(() => connected[0]?.destroyed === true, patience);
       await pool.close();
       mute.close();
     });
@@ -396,13 +398,14 @@ describe.each(kinds)('sockets of %s', (kind, Socket) => {
 
 describe('a socket that can ping', () => {
   it('is found silent before it is lent', async () => {
+    const clock = new VirtualClock();
     const pool = watched(
       webSocketPool({
         url: server.url,
         WebSocket,
         max: 1,
         validateAfterIdleMillis: 0,
-        validateTimeoutMillis: 50,
+        scheduler: clock.scheduler,
       }),
     );
     await lastValueFrom(ask(pool, { method: 'echo' }));
@@ -410,7 +413,10 @@ describe('a socket that can ping', () => {
     expect(pool.stats.created).toBe(1);
     server.freeze();
     const frozen = [...server.clients];
-    expect(await lastValueFrom(ask(pool, { method: 'echo', value: 'other' }))).toBe('other');
+    const answer = lastValueFrom(ask(pool, { method: 'echo', value: 'other' }));
+    await clock.pass(5_000); // for the check
+    await clock.pass(1_000); // for the goodbye
+    expect(await answer).toBe('other');
     expect(pool.stats).toMatchObject({ created: 2, validateFailed: 1 });
     for (const client of frozen) client.resume();
   });
@@ -524,7 +530,7 @@ describe('subjects of RxJS', () => {
     });
     const lease = await pool.lease();
     lease.resource.next(message);
-    await vi.waitUntil(() => errors.length > 0);
+    await vi.waitUntil(() => errors.length > 0, patience);
     expect(errors[0]).toBeInstanceOf(WebSocketClosedError);
     await lease.release();
     expect(pool.state.size).toBe(0);
@@ -534,7 +540,7 @@ describe('subjects of RxJS', () => {
     const pool = openPool();
     const lease = await pool.lease();
     lease.resource.complete();
-    await vi.waitUntil(() => server.clients.size === 0);
+    await vi.waitUntil(() => server.clients.size === 0, patience);
     await lease.release();
     expect(pool.state.size).toBe(0);
     expect(await lastValueFrom(pool.use(subject => echoed(subject, 2)))).toMatchObject({

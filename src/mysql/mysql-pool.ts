@@ -48,9 +48,10 @@ export interface MysqlPoolOptions<C extends MysqlConnection = MysqlConnection>
   /**
    * Cleans the session after each lease; by then nothing runs on the connection, that is seen to in any case. Default:
    * COM_RESET_CONNECTION, so that no transaction, lock, variable, temporary table or prepared statement reaches the next
-   * borrower, then character set, SQL mode and default database as they were at the beginning. It costs two round trips
-   * per release, which the borrower does not wait for. Instead of it, your own runs after a ROLLBACK:
-   * `reset: () => undefined` keeps the prepared statements of `execute`, and whatever else is left in the session.
+   * borrower, then character set, SQL mode and default database as they were at the beginning; event listeners too. It
+   * costs two round trips per release, which the borrower does not wait for. Instead of it, your own runs after a
+   * ROLLBACK: `reset: () => undefined` keeps the prepared statements of `execute`, and whatever else is left in the
+   * session.
    */
   reset?: PoolOptions<C>['reset'];
   /** Default 1,800,000: 30 minutes. */

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { AcquireOptions, Lease, Pool } from '../index.js';
 import type { MysqlConnection } from './connection.js';
 import { coreOf, deathOf, type Core } from './driver.js';
+import { Listeners } from './listeners.js';
 
 type Callback = (error: unknown, ...results: unknown[]) => void;
 
@@ -115,7 +116,7 @@ export class MysqlPool<C extends MysqlConnection> extends EventEmitter {
       if (!this.#known.has(core)) {
         this.#known.add(core);
         this.#follow(core);
-        this.emit('connection', core);
+        this.#introduce(loan);
       }
       this.emit('acquire', core);
       return loan;
@@ -123,6 +124,16 @@ export class MysqlPool<C extends MysqlConnection> extends EventEmitter {
       // A listener threw: nobody gets the connection, so nobody would give it back.
       release();
       throw error;
+    }
+  }
+
+  /** Who begins to listen to the connection now does so for its whole life, as with mysql2's pool. */
+  #introduce({ connection, core }: Loan<C>): void {
+    try {
+      this.emit('connection', core);
+    } finally {
+      Listeners.keep(connection);
+      Listeners.keep(core);
     }
   }
 

@@ -3,7 +3,7 @@ import type { PostgresClient, PostgresClientConstructor, PostgresConnection } fr
 /** The wire under a `pg` client. */
 export interface Wire {
   readonly stream?: { destroy(): void };
-  readonly parsedStatements?: object;
+  readonly parsedStatements?: Record<string, unknown>;
   connect?(portOrPath: number | string, host?: string): void;
   requestSsl?(): void;
   cancel?(processID: number, secretKey: number): void;

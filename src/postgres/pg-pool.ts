@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { AcquireOptions, Lease, Pool } from '../index.js';
 import type { PgPoolClient } from './as-pg-pool.js';
 import type { PostgresClient } from './client.js';
+import { Listeners } from './listeners.js';
 
 type Callback = (error?: unknown, result?: unknown, release?: PgPoolClient['release']) => void;
 
@@ -80,7 +81,7 @@ export class PgPool<C extends PostgresClient> extends EventEmitter {
     try {
       if (isNew) {
         this.#follow(client);
-        this.emit('connect', lent);
+        this.#introduce(lent);
       }
       this.emit('acquire', lent);
       return lent;
@@ -101,6 +102,15 @@ export class PgPool<C extends PostgresClient> extends EventEmitter {
       return await (client.query as (...given: unknown[]) => Promise<unknown>)(...parameters);
     } finally {
       client.release();
+    }
+  }
+
+  /** Who begins to listen to the client now does so for its whole life, as with `pg.Pool`. */
+  #introduce(client: C & PgPoolClient): void {
+    try {
+      this.emit('connect', client);
+    } finally {
+      Listeners.keep(client);
     }
   }
 

@@ -24,8 +24,8 @@ export interface PostgresPoolOptions<C extends PostgresClient = PostgresClient>
   /**
    * Cleans the session after each lease; by then nothing runs on the connection and no transaction is open, that is
    * seen to in any case. Default: `DISCARD ALL` (sparing the named statements that `pg` keeps), so that no setting,
-   * lock, LISTEN, cursor or temporary table reaches the next borrower. It costs one round trip per release, which the
-   * borrower does not wait for. `reset: () => undefined` saves it where borrowers leave nothing in the session.
+   * lock, LISTEN, cursor, temporary table or event listener reaches the next borrower. It costs one round trip per
+   * release, which the borrower does not wait for. `reset: () => undefined` saves it where borrowers leave nothing in the session.
    */
   reset?: PoolOptions<C>['reset'];
   /** Default 1,800,000: 30 minutes. */

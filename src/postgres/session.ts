@@ -1,7 +1,8 @@
 import { AsyncSubject, firstValueFrom, from, race, Subject, timer, type Observable } from 'rxjs';
 import type { SchedulerLike } from 'rxjs';
-import type { PostgresClient } from './client.js';
+import type { PostgresClient, PostgresResult } from './client.js';
 import { driverOf, type Driver, type Wire, type WireMessage } from './driver.js';
+import { Listeners } from './listeners.js';
 
 /** How long a connection may take to say goodbye before its socket is cut. */
 const goodbyeMillis = 1_000;
@@ -11,11 +12,12 @@ const cancelAgainMillis = 100;
 
 /**
  * `DISCARD ALL` but for its `DEALLOCATE ALL` and `DISCARD PLANS`: `pg` remembers the named statements that it prepared,
- * and would use them although they are gone.
+ * and would use them although they are gone. Which statements there are it says last.
  */
 const discardButStatements =
   'CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; ' +
-  'SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES';
+  'SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; ' +
+  'SELECT name, from_sql FROM pg_prepared_statements';
 
 /** One client and what is known of its connection. */
 export class Session<C extends PostgresClient> {
@@ -70,6 +72,7 @@ export class Session<C extends PostgresClient> {
     try {
       signal.throwIfAborted();
       await Promise.race([session.#connect(), aborted]);
+      Listeners.keep(session.client);
       return session;
     } catch (error) {
       session.#cut();
@@ -105,7 +108,15 @@ export class Session<C extends PostgresClient> {
 
   /** Back to how the session was when it began. */
   async discard(): Promise<void> {
-    await this.client.query(this.#hasNamedStatements() ? discardButStatements : 'DISCARD ALL');
+    Listeners.restore(this.client);
+    if (!this.#hasNamedStatements()) {
+      await this.client.query('DISCARD ALL');
+      return;
+    }
+    // Of several statements `pg` gives as many results.
+    const results: unknown = await this.client.query(discardButStatements);
+    const last = (Array.isArray(results) ? results.at(-1) : results) as Partial<PostgresResult>;
+    await this.#reconcileStatements((last.rows ?? []) as unknown as readonly PreparedStatement[]);
   }
 
   /** Ends the connection; resolves once the server has closed it, or the socket is cut. */
@@ -188,6 +199,19 @@ export class Session<C extends PostgresClient> {
     });
   }
 
+  /** What was prepared in SQL is a borrower's; and what it has deallocated `pg` is to prepare again. */
+  async #reconcileStatements(found: readonly PreparedStatement[]): Promise<void> {
+    const remembered: Record<string, unknown> = this.#driver.connection?.parsedStatements ?? {};
+    const present = new Set(found.map(({ name }) => name));
+    for (const name of Object.keys(remembered)) {
+      if (!present.has(name)) Reflect.deleteProperty(remembered, name);
+    }
+    const left = found.filter(statement => statement.from_sql);
+    if (left.length === 0) return;
+    const names = left.map(({ name }) => `DEALLOCATE "${name.replaceAll('"', '""')}"`);
+    await this.client.query(names.join('; '));
+  }
+
   #hasNamedStatements(): boolean {
     const statements = this.#driver.connection?.parsedStatements;
     return statements === undefined || Object.keys(statements).length > 0;
@@ -208,6 +232,12 @@ export class Session<C extends PostgresClient> {
     if (stream !== undefined) stream.destroy();
     else if (!this.#isGone) this.client.end().catch(() => undefined);
   }
+}
+
+/** A row of `pg_prepared_statements`. */
+interface PreparedStatement {
+  readonly name: string;
+  readonly from_sql: boolean;
 }
 
 /** Whether the server said that it ends the session. The severity comes in the server's language, the code does not. */

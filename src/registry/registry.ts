@@ -21,7 +21,7 @@ import {
   type PoolState,
 } from '../index.js';
 
-import { backEndNames, backEndOf, type BackEnds } from './back-ends.js';
+import { backEndNames, backEndOf, bothOf, type BackEnds } from './back-ends.js';
 
 /** An event of a pool, with the name under which the registry has it. */
 export type NamedEvent = PoolEvent & { readonly name: string };
@@ -57,9 +57,12 @@ export interface PoolRegistry extends AsyncDisposable {
   ): void;
   /**
    * Makes a pool of a back end that comes with rxpool, under the name of its entry: `postgres`, `mysql`, `redis`,
-   * `mongodb`, `http`, `websocket`, `worker` or `browser`. The back end is loaded when its first pool is made. Rejects
-   * with what its options or its driver say, after which the name is free again. A type of your own with such a name
-   * goes before it. (`rxpool/sqlite` makes two pools, `read` and `write`: `add` those.)
+   * `mongodb`, `sqlite`, `http`, `websocket`, `worker` or `browser`. The back end is loaded when its first pool is made.
+   * Rejects with what its options or its driver say, after which the name is free again. A type of your own with such a
+   * name goes before it.
+   *
+   * `sqlite` gives both pools of a file, which are kept under their own names: `main (read)` and `main (write)` for one
+   * that was made as `main`.
    *
    * @example
    * const main = await registry.create('postgres', 'main', { connection: 'postgres://localhost/shop', max: 20 });
@@ -186,11 +189,16 @@ class Registry implements PoolRegistry {
       this.#pending.delete(name);
       return this.#keep(name, made) as Made;
     }
-    const arrival = Promise.resolve(made as AnyPool | PromiseLike<AnyPool>)
+    const arrival = Promise.resolve(made)
       .finally(() => {
         this.#pending.delete(name);
       })
-      .then(pool => this.#keep(name, pool));
+      .then(arrived => {
+        const both = bothOf(arrived);
+        if (both === undefined) return this.#keep(name, arrived as AnyPool);
+        this.#keepBoth(both);
+        return arrived;
+      });
     this.#pending.set(name, arrival);
     return arrival as Made;
   }
@@ -276,6 +284,20 @@ class Registry implements PoolRegistry {
     return pool;
   }
 
+  /** Both or neither. */
+  #keepBoth(pools: readonly [AnyPool, AnyPool]): void {
+    if (this.#closing !== undefined) {
+      this.#late.push(...pools.map(pool => this.#closeOne(pool)));
+      throw new PoolClosedError(owner, sumOf([]));
+    }
+    const taken = pools.find(({ name }) => this.#isTaken(name));
+    if (taken !== undefined) {
+      for (const pool of pools) pool.close().catch(() => undefined); // They have nothing yet that could fail.
+      throw new PoolExistsError(taken.name);
+    }
+    for (const pool of pools) this.#keep(pool.name, pool);
+  }
+
   #forget(entry: Entry): void {
     if (this.#entries.get(entry.name) !== entry) return;
     this.#entries.delete(entry.name);
@@ -286,7 +308,11 @@ class Registry implements PoolRegistry {
   #demandFree(name: string): void {
     demandText('name', name);
     if (this.#closing !== undefined) throw new PoolClosedError(owner, sumOf([]));
-    if (this.#entries.has(name) || this.#pending.has(name)) throw new PoolExistsError(name);
+    if (this.#isTaken(name)) throw new PoolExistsError(name);
+  }
+
+  #isTaken(name: string): boolean {
+    return this.#entries.has(name) || this.#pending.has(name);
   }
 
   #ofAll<V>(valuesOf: (entry: Entry) => Observable<V>): Observable<V> {

@@ -34,11 +34,38 @@ function cannotBegin(database: SqliteDatabase): boolean {
 }
 
 /**
- * Throws when a statement has been read half-way: it would hold on to its snapshot, and everybody after it would read
- * what was there then. SQLite does not say so, but it refuses to define a function anew while a statement is under way.
+ * Throws, when it is called, where a statement has been read half-way: it would hold on to its snapshot, and everybody
+ * after it would read what was there then. SQLite does not say so, but it refuses to define a function anew while a
+ * statement is under way.
  */
-export function demandQuiet(database: SqliteDatabase): void {
-  driverOf(database).function?.('rxpool_is_quiet', () => 1);
+export function quietDemandOf(database: SqliteDatabase): () => void {
+  const driver = driverOf(database);
+  const define = driver.function?.bind(database);
+  return () => {
+    define?.('rxpool_is_quiet', () => 1);
+  };
+}
+
+/** What changes a connection for good, in either driver. */
+const lasting = [
+  ...['function', 'aggregate', 'table', 'loadExtension', 'enableLoadExtension'],
+  ...['setAuthorizer', 'defaultSafeIntegers', 'unsafeMode'],
+];
+
+/** Tells from now on when a method is called that changes the connection for good. */
+export function watchLasting(database: SqliteDatabase, onChange: (method: string) => void): void {
+  const target = database as unknown as Record<
+    string,
+    ((...given: unknown[]) => unknown) | undefined
+  >;
+  for (const name of lasting) {
+    const method = target[name];
+    if (typeof method !== 'function') continue;
+    target[name] = (...given) => {
+      onChange(name);
+      return method.apply(database, given);
+    };
+  }
 }
 
 /** Whether the statement gives rows; better-sqlite3 lets nobody iterate over one that does not. */

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { AsyncSubject, type Observable } from 'rxjs';
 import type { SqliteDatabase } from './database.js';
-import { demandQuiet, isInTransaction, isOpen } from './driver.js';
+import { isInTransaction, isOpen, quietDemandOf, watchLasting } from './driver.js';
 
 /** Settings of a connection that a borrower can change, and that SQLite tells. */
 const settings = [
@@ -35,14 +35,19 @@ export class Session<D extends SqliteDatabase> {
   readonly #file: string | undefined;
   readonly #close: () => unknown;
   readonly #broken = new AsyncSubject<unknown>();
+  readonly #demandQuiet: () => void;
   #restoring = '';
+  #ignoresCase: unknown = undefined;
+  /** The method by which a borrower has changed the connection for good. */
+  #tainted: string | undefined = undefined;
 
-  private constructor(database: D, { path, isReader }: SessionOptions) {
+  private constructor(database: D, { path, isReader }: SessionOptions, demandQuiet: () => void) {
     this.database = database;
     this.isReader = isReader;
     this.#path = path;
     this.#file = fileAt(path);
     this.#close = database.close.bind(database);
+    this.#demandQuiet = demandQuiet;
     // Nothing else tells that somebody has closed it.
     database.close = () => {
       const outcome = this.#close();
@@ -61,8 +66,9 @@ export class Session<D extends SqliteDatabase> {
       if (wal) demandWal(database, options.path);
       database.exec(`PRAGMA foreign_keys = ${foreignKeys ? 1 : 0}`);
       if (isReader) database.exec('PRAGMA query_only = 1');
-      demandQuiet(database); // from the second time on it tells
-      return new Session(database, options);
+      const demandQuiet = quietDemandOf(database);
+      demandQuiet(); // from the second time on it tells
+      return new Session(database, options, demandQuiet);
     } catch (error) {
       database.close();
       throw error;
@@ -81,8 +87,12 @@ export class Session<D extends SqliteDatabase> {
     return true;
   }
 
-  /** From now on a reset brings the settings back that there are now. */
+  /** From now on a reset brings the settings back that there are now, and what is added is a borrower's. */
   keepSettings(): void {
+    this.#ignoresCase = this.#likeIgnoresCase();
+    watchLasting(this.database, method => {
+      this.#tainted = method;
+    });
     this.#restoring = settings
       .map(name => {
         const row = this.database.prepare(`PRAGMA ${name}`).get() as Record<string, unknown>;
@@ -95,10 +105,18 @@ export class Session<D extends SqliteDatabase> {
     if (isInTransaction(this.database)) this.database.exec('ROLLBACK');
   }
 
-  /** Back to how the connection was when it was opened. */
+  /** Back to how the connection was when it was opened; throws where that cannot be had, and it has to be closed. */
   reset(): void {
     const { database } = this;
-    demandQuiet(database);
+    if (this.#tainted !== undefined) {
+      throw new Error(`${this.#tainted} was called on the connection, which cannot be taken back`);
+    }
+    this.#demandQuiet();
+    if (this.#likeIgnoresCase() !== this.#ignoresCase) {
+      throw new Error(
+        'LIKE was made to compare otherwise, of which SQLite does not tell by which setting',
+      );
+    }
     // Before the schemas: whoever may not write could not drop either.
     database.exec('PRAGMA query_only = 0');
     this.#dropTemporary();
@@ -108,6 +126,12 @@ export class Session<D extends SqliteDatabase> {
 
   end(): void {
     if (isOpen(this.database)) this.#close();
+  }
+
+  /** The one setting that is not told by its pragma. */
+  #likeIgnoresCase(): unknown {
+    return (this.database.prepare("SELECT 'a' LIKE 'A' AS it").get() as { readonly it: unknown })
+      .it;
   }
 
   #dropTemporary(): void {

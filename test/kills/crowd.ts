@@ -86,6 +86,7 @@ function nameOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;
   const { code } = error as { code?: unknown };
-  const own = typeof code === 'string' ? code : `${error.name}: ${error.message}`.slice(0, 80);
+  const [line = ''] = error.message.split('\n', 1);
+  const own = typeof code === 'string' ? code : `${error.name}: ${line}`.slice(0, 80);
   return cause instanceof Error ? `${own} < ${nameOf(cause)}` : own;
 }

