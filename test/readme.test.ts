@@ -154,6 +154,13 @@ describe('the code in the documentation', () => {
   });
 });
 
+it('docs/recipes.md leads to every program of docs/examples', () => {
+  const programs = readdirSync(join(root, 'docs/examples')).filter(name => name.endsWith('.ts'));
+  const links = [...textOf('docs/recipes.md').matchAll(/\]\(examples\/([\w-]+\.ts)\)/g)];
+
+  expect(links.map(match => match[1]).sort()).toEqual(programs.sort());
+});
+
 /** As GitHub makes them. */
 function anchorOf(heading: string): string {
   return heading

@@ -2,6 +2,7 @@ import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'vitepress';
 import { entries } from './entries.mjs';
+import { examples, linkToPages } from './examples.mjs';
 
 const isWritten = ({ link }) => existsSync(new URL(`..${link}.md`, import.meta.url));
 
@@ -54,6 +55,12 @@ const guide = [
   { text: 'Inside', items: [{ text: 'Design notes', link: '/design' }] },
 ].map(section => ({ ...section, items: section.items.filter(isWritten) }));
 
+guide.splice(1, 0, {
+  text: 'Whole programs',
+  collapsed: true,
+  items: examples.map(({ title, name }) => ({ text: title, link: `/examples/${name}` })),
+});
+
 const reference = [
   {
     text: 'API reference',
@@ -79,7 +86,7 @@ export default defineConfig({
   lang: 'en',
   cleanUrls: true,
   head: [['link', { rel: 'icon', href: `data:image/svg+xml,${icon}` }]],
-  srcExclude: ['api-report/**', 'examples/**'],
+  srcExclude: ['api-report/**'],
   outDir: '../reports/site',
   // Pages link to it.
   buildEnd: ({ srcDir, outDir }) => {
@@ -92,6 +99,7 @@ export default defineConfig({
     theme: { light: 'github-light-high-contrast', dark: 'github-dark' },
     // `ts run` is how the tests know which blocks to execute.
     config: markdown => {
+      linkToPages(markdown);
       const { fence } = markdown.renderer.rules;
       markdown.renderer.rules.fence = (tokens, index, ...rest) => {
         tokens[index].info = tokens[index].info.replace(/^ts run$/, 'ts');
