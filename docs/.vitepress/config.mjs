@@ -52,7 +52,13 @@ const guide = [
       { text: 'Comparison', link: '/comparison' },
     ],
   },
-  { text: 'Inside', items: [{ text: 'Design notes', link: '/design' }] },
+  {
+    text: 'Inside',
+    items: [
+      { text: 'Design notes', link: '/design' },
+      { text: 'Surviving mutants', link: '/mutation-survivors' },
+    ],
+  },
 ].map(section => ({ ...section, items: section.items.filter(isWritten) }));
 
 guide.splice(1, 0, {
@@ -96,7 +102,7 @@ export default defineConfig({
   cacheDir: '../node_modules/.cache/vitepress',
   markdown: {
     anchor: { slugify },
-    theme: { light: 'github-light-high-contrast', dark: 'github-dark' },
+    theme: { light: 'github-light-high-contrast', dark: 'github-dark-default' },
     // `ts run` is how the tests know which blocks to execute.
     config: markdown => {
       linkToPages(markdown);
