@@ -35,12 +35,13 @@ const guide = [
   {
     text: 'Back ends',
     items: [
-      { text: 'HTTP', link: '/backends/http' },
-      { text: 'WebSocket', link: '/backends/websocket' },
-      { text: 'Redis', link: '/backends/redis' },
-      { text: 'MongoDB', link: '/backends/mongodb' },
+      { text: 'PostgreSQL', link: '/backends/postgres' },
       { text: 'MySQL', link: '/backends/mysql' },
       { text: 'SQLite', link: '/backends/sqlite' },
+      { text: 'Redis', link: '/backends/redis' },
+      { text: 'MongoDB', link: '/backends/mongodb' },
+      { text: 'HTTP', link: '/backends/http' },
+      { text: 'WebSocket', link: '/backends/websocket' },
       { text: 'Workers', link: '/backends/worker' },
       { text: 'Browser contexts', link: '/backends/browser' },
     ],
