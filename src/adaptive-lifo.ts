@@ -4,7 +4,7 @@ import { StandingQueue } from './internal/standing-queue.js';
 
 /** Options of `adaptiveLifo`. Durations are whole milliseconds. */
 export interface AdaptiveLifoOptions {
-  /** How long a queue may stand before the newest goes first. Default 100. */
+  /** How long a queue may stand before the newest goes first, in milliseconds. Default 100. */
   readonly intervalMillis?: number | undefined;
   /** While the queue stands, who has waited for longer is refused when a resource is free. Default Infinity: they time out. */
   readonly refuseAfterMillis?: number | undefined;
@@ -21,6 +21,8 @@ const rules: Record<keyof AdaptiveLifoOptions, Rule> = {
  * left behind time out or, with `refuseAfterMillis`, are refused.
  *
  * Idea: Maurer, "Fail at Scale" (2015). With priorities, the newest of the best priority goes first.
+ *
+ * Throws InvalidOptionsError for bad options.
  *
  * @example
  * const pool = createPool({ create: connect, admission: adaptiveLifo({ refuseAfterMillis: 500 }) });

@@ -46,7 +46,7 @@ export interface EventHistory<T = unknown> extends Disposable {
 /**
  * Records the last `count` events of a pool from now on. Every AcquireTimeoutError of the pool then knows what
  * the pool was doing: `historyOf(error)`, or `error.history`, which is kept out of logs that print whole objects. One
- * subscription, no timer.
+ * subscription, no timer. Throws InvalidOptionsError for a senseless `count`.
  *
  * @example
  * history(pool, 50);

@@ -18,7 +18,7 @@ export interface Holder {
   readonly label: string | undefined;
   /** The pool's clock. */
   readonly since: number;
-  /** From the request to the lease. */
+  /** From the request to the lease, in milliseconds. */
   readonly waitedMillis: number;
   /** Where it was acquired, for a sampled or leaked lease: the frames of the caller, without those of rxpool and RxJS. */
   readonly stack: string | undefined;
