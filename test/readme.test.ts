@@ -23,8 +23,15 @@ const workplace = join(root, 'reports/markdown');
 /** Written by tools, from what is checked elsewhere. */
 const generated = /^(api-report|reference|\.vitepress)\//;
 
+/** Blocks that are no TypeScript, by the tests that run them: start-guide.test.ts and start/run.mjs; traps-lint.test.ts. */
+const triedElsewhere: Readonly<Record<string, readonly string[]>> = {
+  'docs/start.md': ['js', 'js', 'html'],
+  'docs/traps.md': ['js', 'js'],
+};
+
 const documents = [
   'README.md',
+  'CONTRIBUTING.md',
   ...(existsSync(join(root, 'docs'))
     ? readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
         .filter(name => name.endsWith('.md') && !generated.test(name))
@@ -129,6 +136,13 @@ describe('the code in the documentation', () => {
     const found = blocks.filter(block => block.document === document);
 
     expect(found).toHaveLength([...textOf(document).matchAll(anyFence)].length);
+  });
+
+  it.each(documents)('in %s is in a language that some test runs', document => {
+    const languages = [...textOf(document).matchAll(/^ *```([^\s`]+)/gm)].map(match => match[1]);
+    const strange = languages.filter(language => !['ts', 'sh', 'text'].includes(language ?? ''));
+
+    expect(strange).toEqual(triedElsewhere[document] ?? []);
   });
 
   it.each(documents)('in %s names only npm scripts that there are', document => {
