@@ -25,6 +25,8 @@ const rules: Record<keyof AdaptiveLifoOptions, Rule> = {
  *
  * Idea: Maurer, "Fail at Scale" (2015). With priorities, the newest of the best priority goes first.
  *
+ * Throws InvalidOptionsError for bad options.
+ *
  * @example
  * const pool = createPool({ create: connect, admission: adaptiveLifo({ refuseAfterMillis: 500 }) });
  */

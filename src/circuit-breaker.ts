@@ -47,7 +47,16 @@ export interface CircuitBreaker {
   readonly state$: Observable<CircuitState>;
 }
 
-/** The circuit is open: `create` was not called. `cause` is the failure that opened it. */
+/**
+ * The circuit is open: `create` was not called. `cause` is the failure that opened it.
+ *
+ * @example
+ * pool.use(work).subscribe({
+ *   error: error => {
+ *     if (error instanceof CreateError && error.cause instanceof CircuitOpenError) show('down, and known to be');
+ *   },
+ * });
+ */
 export class CircuitOpenError extends PoolError {
   /** The name of the class. */
   override readonly name = 'CircuitOpenError';

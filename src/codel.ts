@@ -32,6 +32,8 @@ const LEAST_TARGET_MILLIS = 1;
  *
  * Idea: CoDel (Nichols and Jacobson, 2012) in the form that suits a server's queue (Maurer, "Fail at Scale", 2015).
  *
+ * Throws InvalidOptionsError for bad options.
+ *
  * @example
  * const pool = createPool({ create: connect, max: 10, admission: codel({ targetMillis: 20 }) });
  */

@@ -23,7 +23,7 @@ const rules: Record<keyof DeadlineAwareOptions, Rule> = {
  * while there is still time for something else. What it expects is Little's law: those who wait, times the recent mean
  * hold, over the resources at work. Before the first lease has ended it admits everybody.
  *
- * For callers with deadlines of their own (`timeoutMillis`) that are worth nothing after them.
+ * For callers with deadlines of their own (`timeoutMillis`) that are worth nothing after them. Throws InvalidOptionsError for bad options.
  *
  * @example
  * const pool = createPool({ create: connect, max: 10, acquireTimeoutMillis: 200, admission: deadlineAware() });

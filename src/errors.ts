@@ -40,7 +40,16 @@ export class PoolError extends Error {
   }
 }
 
-/** No lease came within the request's deadline. `cause` is the last failure of `create`, where there was one. */
+/**
+ * No lease came within the request's deadline. `cause` is the last failure of `create`, where there was one.
+ *
+ * @example
+ * pool.use(work, { timeoutMillis: 500 }).subscribe({
+ *   error: error => {
+ *     if (error instanceof AcquireTimeoutError) logger.error(error.phase, error.waitedMillis, error.cause);
+ *   },
+ * });
+ */
 export class AcquireTimeoutError extends PoolError {
   /** The name of the class. */
   override readonly name = 'AcquireTimeoutError';
@@ -72,7 +81,15 @@ export class AcquireTimeoutError extends PoolError {
   }
 }
 
-/** The caller's `AbortSignal` ended the request. `cause` is the signal's reason. */
+/**
+ * The caller's `AbortSignal` ended the request. `cause` is the signal's reason.
+ *
+ * @example
+ * const lease = await pool.lease({ signal: AbortSignal.timeout(500) }).catch((error: unknown) => {
+ *   if (error instanceof AcquireAbortedError) return undefined; // nobody wants it any more
+ *   throw error;
+ * });
+ */
 export class AcquireAbortedError extends PoolError {
   /** The name of the class. */
   override readonly name = 'AcquireAbortedError';
@@ -84,7 +101,14 @@ export class AcquireAbortedError extends PoolError {
   }
 }
 
-/** Nothing was free and `maxWaiting` requests waited already. */
+/**
+ * Nothing was free and `maxWaiting` requests waited already.
+ *
+ * @example
+ * pool.use(work).pipe(
+ *   catchError(error => (error instanceof WaitingLimitError ? of(0) : throwError(() => error))),
+ * );
+ */
 export class WaitingLimitError extends PoolError {
   /** The name of the class. */
   override readonly name = 'WaitingLimitError';
@@ -99,7 +123,17 @@ export class WaitingLimitError extends PoolError {
   }
 }
 
-/** The pool has more to do than it can in time: its `admission` policy turned the request away. Try later, or elsewhere. */
+/**
+ * The pool has more to do than it can in time: its `admission` policy turned the request away. Try later, or elsewhere.
+ *
+ * @example
+ * const busy = createPool({ create: () => connect(), admission: codel() });
+ * busy.use(work).subscribe({
+ *   error: error => {
+ *     if (error instanceof OverloadedError) show('503', error.waitedMillis);
+ *   },
+ * });
+ */
 export class OverloadedError extends PoolError {
   /** The name of the class. */
   override readonly name = 'OverloadedError';
@@ -117,7 +151,14 @@ export class OverloadedError extends PoolError {
   }
 }
 
-/** The pool is closing or closed. */
+/**
+ * The pool is closing or closed.
+ *
+ * @example
+ * orders$
+ *   .pipe(mergeMap(order => pool.use(connection => connection.query(order)), 10))
+ *   .subscribe({ error: error => error instanceof PoolClosedError || logger.error(error) }); // we are going
+ */
 export class PoolClosedError extends PoolError {
   /** The name of the class. */
   override readonly name = 'PoolClosedError';
@@ -127,7 +168,14 @@ export class PoolClosedError extends PoolError {
   }
 }
 
-/** `create` failed; `cause` is what it failed with, as it was. */
+/**
+ * `create` failed; `cause` is what it failed with, as it was.
+ *
+ * @example
+ * await pool.prefill(10).catch((error: unknown) => {
+ *   if (error instanceof CreateError) logger.error(`made ${error.made} of 10`, error.cause);
+ * });
+ */
 export class CreateError extends PoolError {
   /** The name of the class. */
   override readonly name = 'CreateError';
@@ -153,7 +201,14 @@ export class CreateError extends PoolError {
   }
 }
 
-/** A hook did not settle within its time limit. */
+/**
+ * A hook did not settle within its time limit.
+ *
+ * @example
+ * pool.stats$.subscribe(event => {
+ *   if (event.type === 'resetFailed' && event.error instanceof HookTimeoutError) show(event.error.hook);
+ * });
+ */
 export class HookTimeoutError extends PoolError {
   /** The name of the class. */
   override readonly name = 'HookTimeoutError';
@@ -166,7 +221,18 @@ export class HookTimeoutError extends PoolError {
   }
 }
 
-/** The lease is over; its resource may be with somebody else by now. */
+/**
+ * The lease is over; its resource may be with somebody else by now.
+ *
+ * @example
+ * const lease = await pool.lease();
+ * await lease.release();
+ * try {
+ *   lease.resource.send('too late');
+ * } catch (error) {
+ *   show(error instanceof LeaseReleasedError); // true
+ * }
+ */
 export class LeaseReleasedError extends PoolError {
   /** The name of the class. */
   override readonly name = 'LeaseReleasedError';
@@ -186,7 +252,15 @@ export class LeaseReleasedError extends PoolError {
   }
 }
 
-/** The pool took the lease back: it was held for longer than `maxLeaseMillis`, or past the drain limit of `close`. */
+/**
+ * The pool took the lease back: it was held for longer than `maxLeaseMillis`, or past the drain limit of `close`.
+ *
+ * @example
+ * const lease = await pool.lease();
+ * lease.signal.addEventListener('abort', () => {
+ *   show(lease.signal.reason instanceof LeaseRevokedError); // true
+ * });
+ */
 export class LeaseRevokedError extends PoolError {
   /** The name of the class. */
   override readonly name = 'LeaseRevokedError';
@@ -204,7 +278,14 @@ export class LeaseRevokedError extends PoolError {
   }
 }
 
-/** `close` went to the end, but not cleanly. */
+/**
+ * `close` went to the end, but not cleanly.
+ *
+ * @example
+ * await pool.close({ drainTimeoutMillis: 5_000 }).catch((error: unknown) => {
+ *   if (error instanceof CloseError) logger.error(`${error.abandoned} given up`, ...error.errors);
+ * });
+ */
 export class CloseError extends PoolError {
   /** The name of the class. */
   override readonly name = 'CloseError';
@@ -228,7 +309,16 @@ export class CloseError extends PoolError {
   }
 }
 
-/** An option makes no sense. Nothing was created and no timer armed. */
+/**
+ * An option makes no sense. Nothing was created and no timer armed.
+ *
+ * @example
+ * try {
+ *   createPool({ create: () => connect(), max: 0 });
+ * } catch (error) {
+ *   if (error instanceof InvalidOptionsError) show(error.option, error.value); // max 0
+ * }
+ */
 export class InvalidOptionsError extends PoolError {
   /** The name of the class. */
   override readonly name = 'InvalidOptionsError';
@@ -249,7 +339,16 @@ export class InvalidOptionsError extends PoolError {
   }
 }
 
-/** No pool of that name is known. */
+/**
+ * No pool of that name is known.
+ *
+ * @example
+ * try {
+ *   registry.get('shop');
+ * } catch (error) {
+ *   show(error instanceof PoolNotFoundError); // true
+ * }
+ */
 export class PoolNotFoundError extends PoolError {
   /** The name of the class. */
   override readonly name = 'PoolNotFoundError';
@@ -259,7 +358,17 @@ export class PoolNotFoundError extends PoolError {
   }
 }
 
-/** A pool of that name is there already. */
+/**
+ * A pool of that name is there already.
+ *
+ * @example
+ * registry.add('shop', pool);
+ * try {
+ *   registry.add('shop', pool);
+ * } catch (error) {
+ *   show(error instanceof PoolExistsError); // true
+ * }
+ */
 export class PoolExistsError extends PoolError {
   /** The name of the class. */
   override readonly name = 'PoolExistsError';

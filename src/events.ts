@@ -102,7 +102,7 @@ export interface RequestEnd {
   readonly requestId: number;
   /** Of its `AcquireOptions`. */
   readonly label: string | undefined;
-  /** From the request to this end. */
+  /** From the request to this end, in milliseconds. */
   readonly waitedMillis: number;
 }
 
@@ -110,7 +110,7 @@ export interface RequestEnd {
 export interface HookEnd {
   /** Of the resource. */
   readonly id: number;
-  /** From the call of the hook to this end. */
+  /** From the call of the hook to this end, in milliseconds. */
   readonly tookMillis: number;
 }
 
@@ -122,7 +122,7 @@ export interface LeaseFacts {
   readonly requestId: number;
   /** Of its `AcquireOptions`. */
   readonly label: string | undefined;
-  /** Since it was acquired. */
+  /** Since it was acquired, in milliseconds. */
   readonly heldMillis: number;
   /** Where the lease was acquired; kept when `leakWarningMillis` is set. */
   readonly stack: string | undefined;

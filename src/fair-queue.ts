@@ -29,6 +29,8 @@ const rules: Record<keyof FairQueueOptions, Rule> = { ageingMillis: duration, by
  * first come, first served. Finding the next costs a step for each label that waits, so this is for tenants, not for
  * a label of each request's own.
  *
+ * Throws InvalidOptionsError for bad options.
+ *
  * @example
  * const pool = createPool({ create: connect, max: 10, queue: fairQueue({ ageingMillis: 1_000 }) });
  * pool.use(work, { label: tenant, priority: isBatch ? 5 : 0 }).subscribe();

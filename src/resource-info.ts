@@ -11,9 +11,9 @@ export interface ResourceInfo {
   readonly createdAt: number;
   /** The last time that it was lent, returned or touched; its birth if it never was. */
   readonly lastUsedAt: number;
-  /** Since `createdAt`. */
+  /** Since `createdAt`, in milliseconds. */
   readonly ageMillis: number;
-  /** 0 unless idle. */
+  /** Since it came back, in milliseconds; 0 unless idle. */
   readonly idleMillis: number;
   /** Leases so far, this one included. */
   readonly uses: number;

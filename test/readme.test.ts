@@ -23,8 +23,15 @@ const workplace = join(root, 'reports/markdown');
 /** Written by tools, from what is checked elsewhere. */
 const generated = /^(api-report|reference|\.vitepress)\//;
 
+/** Blocks that are no TypeScript, by the tests that run them: start-guide.test.ts and start/run.mjs; traps-lint.test.ts. */
+const triedElsewhere: Readonly<Record<string, readonly string[]>> = {
+  'docs/start.md': ['js', 'js', 'html'],
+  'docs/traps.md': ['js', 'js'],
+};
+
 const documents = [
   'README.md',
+  'CONTRIBUTING.md',
   ...(existsSync(join(root, 'docs'))
     ? readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
         .filter(name => name.endsWith('.md') && !generated.test(name))
@@ -131,10 +138,16 @@ describe('the code in the documentation', () => {
     expect(found).toHaveLength([...textOf(document).matchAll(anyFence)].length);
   });
 
+  it.each(documents)('in %s is in a language that some test runs', document => {
+    const languages = [...textOf(document).matchAll(/^ *```([^\s`]+)/gm)].map(match => match[1]);
+    const strange = languages.filter(language => !['ts', 'sh', 'text'].includes(language ?? ''));
+
+    expect(strange).toEqual(triedElsewhere[document] ?? []);
+  });
+
   it.each(documents)('in %s names only npm scripts that there are', document => {
     const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
-    const shell = [...textOf(document).matchAll(/^```sh\n(.*?)\n```$/gms)].map(match => match[1]);
-    const named = [...shell.join('\n').matchAll(/\bnpm (?:run )?(start|test|(?<=run )[\w:-]+)/g)];
+    const named = [...textOf(document).matchAll(/\bnpm (?:run )?(start|test|(?<=run )[\w:-]+)/g)];
 
     expect(named.map(match => match[1] ?? '').filter(name => !(name in scripts))).toEqual([]);
   });
@@ -152,6 +165,13 @@ describe('the code in the documentation', () => {
 
     expect(broken).toEqual([]);
   });
+});
+
+it('docs/recipes.md leads to every program of docs/examples', () => {
+  const programs = readdirSync(join(root, 'docs/examples')).filter(name => name.endsWith('.ts'));
+  const links = [...textOf('docs/recipes.md').matchAll(/\]\(examples\/([\w-]+\.ts)\)/g)];
+
+  expect(links.map(match => match[1]).sort()).toEqual(programs.sort());
 });
 
 /** As GitHub makes them. */

@@ -1,24 +1,16 @@
 import { execFile } from 'node:child_process';
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { compileCommand, fileOf } from './start/guide.mjs';
 
 /**
- * "Start here", word by word, in an empty folder with the package as users get it: every file that the page tells
- * to save is saved, and has to print what the page says.
+ * The files that "Start here" tells to save, in a folder with the package as users get it: each has to print what the
+ * page says. `npm run start-guide` does the rest of the page, with the packed tarball, on other Nodes and in a browser.
  */
 const root = resolve(import.meta.dirname, '..');
-const page = readFileSync(join(root, 'docs/start.md'), 'utf8');
 const run = promisify(execFile);
 const tsc = join(root, 'node_modules/.bin/tsc');
 
@@ -30,15 +22,6 @@ const compile = (args: readonly string[], cwd: string): Promise<string> =>
     () => '',
     (error: unknown) => (error as { stdout: string }).stdout,
   );
-
-/** The code that the page saves under this name, and what it prints. */
-function told(name: string): { readonly code: string; readonly prints: string } {
-  const from = page.indexOf(`\`${name}\``);
-  const [, code = '', prints = ''] =
-    /```(?:js|ts)\n(.*?)```.*?```text\n(.*?)```/s.exec(page.slice(from)) ?? [];
-  expect(from, `the page names ${name}`).toBeGreaterThan(0);
-  return { code, prints };
-}
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'start-here-'));
@@ -52,33 +35,30 @@ beforeAll(async () => {
     mkdirSync(dirname(target), { recursive: true });
     symlinkSync(join(root, 'node_modules', name), target);
   }
-  writeFileSync(join(folder, 'package.json'), '{}'); // what `npm init -y` makes has no "type" of its own
+  writeFileSync(join(folder, 'package.json'), '{}'); // what `npm init -y` makes has no "type" but CommonJS
 }, 120_000);
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-it.each(['first.mjs', 'first.cjs'])(
-  '%s runs in an empty folder',
-  { timeout: 30_000 },
-  async name => {
-    const { code, prints } = told(name);
-    writeFileSync(join(folder, name), code);
-    const { stdout, stderr } = await run(process.execPath, [name], { cwd: folder });
+it.each(['first.mjs', 'first.cjs'])('%s runs', { timeout: 30_000 }, async name => {
+  const { code, prints } = fileOf(name);
+  writeFileSync(join(folder, name), code);
+  const { stdout, stderr } = await run(process.execPath, [name], { cwd: folder });
 
-    expect(stdout).toBe(prints);
-    expect(stderr).toBe('');
-  },
-);
+  expect(stdout).toBe(prints);
+  expect(stderr).toBe('');
+});
 
-it('first.mts compiles and runs in an empty folder', { timeout: 240_000 }, async () => {
-  const { code, prints } = told('first.mts');
-  const command = /`npx (tsc .*?)`/.exec(page)?.[1];
-  expect(command).toMatch(/^tsc .* first\.mts$/);
-  writeFileSync(join(folder, 'first.mts'), code);
-  expect(await compile((command as string).split(' ').slice(1), folder)).toBe('');
-  const { stdout } = await run(process.execPath, ['first.mjs'], { cwd: folder });
+it.each([
+  ['first.mts', 'first.mjs'],
+  ['second.cts', 'second.cjs'],
+])('%s compiles and runs', { timeout: 240_000 }, async (name, compiled) => {
+  const { code, prints } = fileOf(name);
+  writeFileSync(join(folder, name), code);
+  expect(await compile(compileCommand(name).split(' ').slice(2), folder)).toBe('');
+  const { stdout } = await run(process.execPath, [compiled], { cwd: folder });
 
   expect(stdout).toBe(prints);
 });

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { createPool } from '../src/index.js';
 import { checkInvariants, InvariantError } from '../src/testing/index.js';
 
-it('an alarm rings when the pool breaks a promise, and stays silent else', async () => {
+it('an alarm rings when the pool breaks a promise, and stays silent otherwise', async () => {
   const alarms: unknown[] = [];
   const pool = createPool({ create: () => ({ name: 'client' }), max: 2 });
 

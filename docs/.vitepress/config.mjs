@@ -2,6 +2,7 @@ import { cpSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'vitepress';
 import { entries } from './entries.mjs';
+import { examples, linkToPages } from './examples.mjs';
 
 const isWritten = ({ link }) => existsSync(new URL(`..${link}.md`, import.meta.url));
 
@@ -34,12 +35,13 @@ const guide = [
   {
     text: 'Back ends',
     items: [
-      { text: 'HTTP', link: '/backends/http' },
-      { text: 'WebSocket', link: '/backends/websocket' },
-      { text: 'Redis', link: '/backends/redis' },
-      { text: 'MongoDB', link: '/backends/mongodb' },
+      { text: 'PostgreSQL', link: '/backends/postgres' },
       { text: 'MySQL', link: '/backends/mysql' },
       { text: 'SQLite', link: '/backends/sqlite' },
+      { text: 'Redis', link: '/backends/redis' },
+      { text: 'MongoDB', link: '/backends/mongodb' },
+      { text: 'HTTP', link: '/backends/http' },
+      { text: 'WebSocket', link: '/backends/websocket' },
       { text: 'Workers', link: '/backends/worker' },
       { text: 'Browser contexts', link: '/backends/browser' },
     ],
@@ -51,8 +53,20 @@ const guide = [
       { text: 'Comparison', link: '/comparison' },
     ],
   },
-  { text: 'Inside', items: [{ text: 'Design notes', link: '/design' }] },
+  {
+    text: 'Inside',
+    items: [
+      { text: 'Design notes', link: '/design' },
+      { text: 'Surviving mutants', link: '/mutation-survivors' },
+    ],
+  },
 ].map(section => ({ ...section, items: section.items.filter(isWritten) }));
+
+guide.splice(1, 0, {
+  text: 'Whole programs',
+  collapsed: true,
+  items: examples.map(({ title, name }) => ({ text: title, link: `/examples/${name}` })),
+});
 
 const reference = [
   {
@@ -79,7 +93,7 @@ export default defineConfig({
   lang: 'en',
   cleanUrls: true,
   head: [['link', { rel: 'icon', href: `data:image/svg+xml,${icon}` }]],
-  srcExclude: ['api-report/**', 'examples/**'],
+  srcExclude: ['api-report/**'],
   outDir: '../reports/site',
   // Pages link to it.
   buildEnd: ({ srcDir, outDir }) => {
@@ -89,9 +103,10 @@ export default defineConfig({
   cacheDir: '../node_modules/.cache/vitepress',
   markdown: {
     anchor: { slugify },
-    theme: { light: 'github-light-high-contrast', dark: 'github-dark' },
+    theme: { light: 'github-light-high-contrast', dark: 'github-dark-default' },
     // `ts run` is how the tests know which blocks to execute.
     config: markdown => {
+      linkToPages(markdown);
       const { fence } = markdown.renderer.rules;
       markdown.renderer.rules.fence = (tokens, index, ...rest) => {
         tokens[index].info = tokens[index].info.replace(/^ts run$/, 'ts');

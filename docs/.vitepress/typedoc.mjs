@@ -16,6 +16,7 @@ export default {
   router: 'module',
   entryFileName: 'index',
   groupOrder: ['Functions', 'Interfaces', 'Type Aliases', 'Variables', 'Classes', '*'],
+  pageTitleTemplates: { module: ({ name }) => (name === 'rxpool' ? name : `rxpool/${name}`) },
   hideBreadcrumbs: true,
   hidePageHeader: true,
   useCodeBlocks: true,

@@ -4,7 +4,6 @@ import { postgresPool, query, transaction, type PostgresClient } from 'rxpool/po
 import { withLease } from 'rxpool';
 import {
   concatMap,
-  defer,
   EMPTY,
   filter,
   firstValueFrom,

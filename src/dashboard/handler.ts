@@ -51,7 +51,8 @@ const longestBody = 1024;
 
 /**
  * The dashboard as a request handler, to be mounted in a server of yours. It listens to the pools from now until
- * `close`: some hundred nanoseconds an event, and a fixed amount of memory for each pool.
+ * `close`: some hundred nanoseconds an event, and a fixed amount of memory for each pool. Throws InvalidOptionsError for
+ * an empty `token`.
  *
  * @example
  * app.use('/pools', requireAdmin, dashboardHandler([orders, registry], { trusted: true }));

@@ -9,7 +9,10 @@ export interface HttpResponse {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   /** Filled when the body has been read to its end. */
   readonly trailers: Readonly<Record<string, string>>;
-  /** Chunk by chunk, as they arrive. Unsubscribing ends the response. There is no back-pressure: `stream` has it. */
+  /**
+   * Chunk by chunk, as they arrive. Hot once the first subscriber reads: what has gone by is gone. Unsubscribing ends
+   * the response. There is no back-pressure: `stream` has it.
+   */
   readonly body: Observable<Uint8Array>;
   /** Chunk by chunk, for `for await`: what is not read yet keeps the server waiting. Leaving the loop ends the response. */
   readonly stream: AsyncIterable<Uint8Array>;

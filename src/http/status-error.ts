@@ -1,6 +1,13 @@
 import { PoolError } from '../index.js';
 
-/** A response of status 400 or above, where `request` was asked to take that for an error. */
+/**
+ * A response of status 400 or above, where `request` was asked to take that for an error.
+ *
+ * @example
+ * request(pool, { path: '/orders/7', errorOnStatus: true })
+ *   .pipe(mergeMap(response => response.json()))
+ *   .subscribe({ error: error => error instanceof HttpStatusError && show(error.statusCode, error.body) });
+ */
 export class HttpStatusError extends PoolError {
   /** For those who tell errors apart by name; `instanceof` and `code` do as well. */
   override readonly name = 'HttpStatusError';

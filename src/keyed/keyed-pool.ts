@@ -74,7 +74,7 @@ export interface KeyedPool<K, T> extends AsyncDisposable {
   keys(): readonly K[];
   /** Hot. The events of all pools. Completes after `close`; never errors. */
   readonly stats$: Observable<KeyedEvent<K, T>>;
-  /** The states of all pools: their latest on subscription, then every one. Completes after `close`; never errors. */
+  /** The states of all pools: replays their latest, then every one. Completes after `close`; never errors. */
   readonly state$: Observable<KeyedState<K>>;
   /**
    * Closes the pools of all keys, for good. Resolves when all are closed, or rejects with one CloseError whose

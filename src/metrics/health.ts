@@ -68,7 +68,14 @@ const worstFirst = [
   'paused',
 ] as const satisfies readonly HealthStatus[];
 
-/** Judges a pool by its events: what `health$` is made of, for those who ask when they like. */
+/**
+ * Judges a pool by its events: what `health$` is made of, for those who ask when they like.
+ *
+ * @example
+ * const judge = new HealthJudge(pool.name, pool.state, Date.now(), { saturatedAfterMillis: 500 });
+ * pool.stats$.subscribe(event => judge.add(event));
+ * show(judge.report(Date.now()).status);
+ */
 export class HealthJudge {
   readonly #pool: string;
   readonly #saturatedAfter: number;

@@ -11,6 +11,13 @@ const BUCKETS = bucketOf(LARGEST) + 1;
  * Durations in milliseconds, counted in buckets of which none is wider than 1.6 % of its value (or a sixteenth of a
  * millisecond), so that a percentile is that close to the true one. Adding costs some nanoseconds, and memory is the
  * same 8 kB for one value and for a billion. Above 37 hours only `max` is exact.
+ *
+ * @example
+ * const waits = new Histogram();
+ * pool.stats$.subscribe(event => {
+ *   if (event.type === 'acquired') waits.add(event.waitedMillis);
+ * });
+ * interval(10_000).subscribe(() => show(waits.mean, waits.quantile(0.99), waits.max));
  */
 export class Histogram {
   readonly #counts = new Uint32Array(BUCKETS);

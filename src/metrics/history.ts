@@ -2,7 +2,14 @@ import type { Subscription } from 'rxjs';
 import { AcquireTimeoutError, type Pool, type PoolEvent } from '../index.js';
 import { checkCount } from './check.js';
 
-/** The last values of many: a ring, so that a long life costs no more than a short one. */
+/**
+ * The last values of many: a ring, so that a long life costs no more than a short one.
+ *
+ * @example
+ * const last = new Ring<string>(3);
+ * for (const name of ['a', 'b', 'c', 'd']) last.add(name);
+ * show(last.toArray()); // b, c, d
+ */
 export class Ring<V> {
   readonly #limit: number;
   readonly #values: V[] = [];
@@ -39,7 +46,7 @@ export interface EventHistory<T = unknown> extends Disposable {
 /**
  * Records the last `count` events of a pool from now on. Every AcquireTimeoutError of the pool then knows what
  * the pool was doing: `historyOf(error)`, or `error.history`, which is kept out of logs that print whole objects. One
- * subscription, no timer.
+ * subscription, no timer. Throws InvalidOptionsError for a senseless `count`.
  *
  * @example
  * history(pool, 50);
@@ -75,7 +82,15 @@ export function history<T>(pool: Pool<T>, count = 100): EventHistory<T> {
   };
 }
 
-/** The last events before a request timed out, oldest first; undefined where `history` was not switched on. */
+/**
+ * The last events before a request timed out, oldest first; undefined where `history` was not switched on.
+ *
+ * @example
+ * history(pool, 50);
+ * pool.use(work).subscribe({
+ *   error: error => logger.error(error, historyOf(error)?.map(({ type }) => type)),
+ * });
+ */
 export function historyOf(error: unknown): readonly PoolEvent[] | undefined {
   return error instanceof AcquireTimeoutError
     ? (error as { history?: readonly PoolEvent[] }).history

@@ -18,7 +18,7 @@ export interface Holder {
   readonly label: string | undefined;
   /** The pool's clock. */
   readonly since: number;
-  /** From the request to the lease. */
+  /** From the request to the lease, in milliseconds. */
   readonly waitedMillis: number;
   /** Where it was acquired, for a sampled or leaked lease: the frames of the caller, without those of rxpool and RxJS. */
   readonly stack: string | undefined;
@@ -37,6 +37,11 @@ export interface Waiter {
 /**
  * Who holds a pool's resources and who waits, by its events. One map entry for each lease and each waiting request.
  * Requests and leases older than the book are unknown to it.
+ *
+ * @example
+ * const book = new HolderBook(0.01);
+ * pool.stats$.subscribe(event => book.add(event));
+ * show(`${book.waiting} wait`);
  */
 export class HolderBook {
   readonly #holders = new Map<number, Holder>();
@@ -168,7 +173,14 @@ export function longestHeld<T = unknown>(
 
 const ownFolder = new URL('..', import.meta.url).href;
 
-/** The frames of a stack that are the caller's: without its message, rxpool and RxJS. */
+/**
+ * The frames of a stack that are the caller's: without its message, rxpool and RxJS.
+ *
+ * @example
+ * pool.stats$.subscribe(event => {
+ *   if (event.type === 'leaked' && event.stack !== undefined) show(callerFrames(event.stack));
+ * });
+ */
 export function callerFrames(stack: string): string {
   const folder = ownFolder.replace('file://', '');
   return stack

@@ -83,6 +83,11 @@ const none: Readonly<Record<PoolEventType, number>> = {
 /**
  * Adds events up between two moments: what `summarize` is made of, for those who close windows by themselves. Times
  * are those of the pool's clock. Three histograms of 8 kB are kept from the first duration on, and reused.
+ *
+ * @example
+ * const window = new SummaryWindow(Date.now(), pool.state);
+ * pool.stats$.subscribe(event => window.add(event));
+ * interval(10_000).subscribe(() => show(window.close(Date.now()).wait.p99Millis));
  */
 export class SummaryWindow {
   #counts: Record<PoolEventType, number> = { ...none };

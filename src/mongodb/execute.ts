@@ -22,7 +22,7 @@ export interface CollectionName<D = MongodbDocument> {
 
 /**
  * Names a collection of documents `D`, for `execute`. Without `db` it is in the database of the client's URL. `options`
- * are the driver's for a collection: `readPreference`, `writeConcern`, ….
+ * are the driver's for a collection: `readPreference`, `writeConcern`, …. Throws InvalidOptionsError for an empty name.
  *
  * @example
  * const orders = collection<Order>('orders');

@@ -73,7 +73,7 @@ export interface BulkWriteResult {
   readonly upsertedCount: number;
 }
 
-/** What `execute` runs, by name, on a collection of documents `D`. */
+/** What `execute` runs, by name, on a collection of documents `D`. Each is cold: every subscription runs it anew. */
 export interface Operations<D> {
   /** Emits the documents that match, all by default, one by one; unsubscribing closes the cursor. */
   find(filter?: MongodbFilter<D>, options?: OperationOptions): DocumentStream<StoredDocument<D>>;

@@ -81,7 +81,14 @@ export function transaction<C extends MongodbClient, R>(
   );
 }
 
-/** Whether a transaction failed over another one or over a change of the primary: run again, it may well succeed. */
+/**
+ * Whether a transaction failed over another one or over a change of the primary: run again, it may well succeed.
+ *
+ * @example
+ * transaction(pool, client => client.db().collection('stock').updateOne({}, { $inc: { pieces: -1 } })).pipe(
+ *   retry({ count: 3, delay: error => (isConflict(error) ? timer(10) : throwError(() => error)) }),
+ * );
+ */
 export function isConflict(error: unknown): boolean {
   const { errorLabels } = (error ?? {}) as { errorLabels?: unknown };
   return Array.isArray(errorLabels) && errorLabels.includes('TransientTransactionError');

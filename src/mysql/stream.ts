@@ -36,6 +36,11 @@ export interface RowStream<Row> extends Observable<Row>, AsyncIterable<Row> {
  * on `readAhead` rows may take longer.
  *
  * Errors: those of `pool.use` and the server's. Throws InvalidOptionsError for bad options.
+ *
+ * @example
+ * for await (const order of stream(pool, 'SELECT * FROM orders', [], { readAhead: 50 })) {
+ *   console.log(order['id']);
+ * }
  */
 export function stream<Row = Record<string, unknown>>(
   source: Pool<MysqlConnection> | MysqlConnection,

@@ -43,6 +43,11 @@ export interface TransactionOptions extends AcquireOptions {
 /**
  * The transaction was over before its commit, so that what came after that was never part of it: a deadlock rolled it
  * back and nobody passed that error on, or a statement that commits by itself (any DDL) ran in it.
+ *
+ * @example
+ * transaction(pool, connection => connection.query('TRUNCATE TABLE orders')).subscribe({
+ *   error: error => console.error(error instanceof TransactionLostError), // true: TRUNCATE commits by itself
+ * });
  */
 export class TransactionLostError extends PoolError {
   /** The name of the class. */
@@ -118,6 +123,11 @@ export function transaction<C extends MysqlConnection, R>(
 /**
  * Whether a transaction failed over another one (deadlock, lock wait timeout, a snapshot that is out of date): run again,
  * it may well succeed.
+ *
+ * @example
+ * transaction(pool, connection => connection.query('UPDATE stock SET pieces = pieces - 1')).pipe(
+ *   retry({ count: 3, delay: error => (isConflict(error) ? timer(10) : throwError(() => error)) }),
+ * );
  */
 export function isConflict(error: unknown): boolean {
   const { errno } = (error ?? {}) as { errno?: unknown };

@@ -17,6 +17,9 @@ export type PoolHealthResult<Key extends string = string> = Record<
 /**
  * A health indicator for the HealthCheckService of `@nestjs/terminus` 11 and 12, which this package does not need.
  * Provided, and exported, by RxpoolModule.
+ *
+ * @example
+ * await health.check([() => indicator.isHealthy('db', pool)]);
  */
 export class PoolHealthIndicator {
   /**

@@ -19,6 +19,12 @@ const settingNames = ['isGlobal', 'close'];
  * A pool is closed in `onApplicationShutdown`: after every `beforeApplicationShutdown`, and after the HTTP server has
  * answered what it had accepted, so that no request in flight loses its resource. It runs on `app.close()`, and on
  * signals once `app.enableShutdownHooks()` was called.
+ *
+ * @example
+ * @Module({
+ *   imports: [RxpoolModule.forRoot({ name: 'parsers', create: () => new Parser(), max: 4 })],
+ * })
+ * class ParsingModule {}
  */
 // eslint-disable-next-line @typescript-eslint/no-extraneous-class -- Nest knows modules by their class
 export class RxpoolModule {

@@ -1,6 +1,9 @@
 /**
  * OpenTelemetry's semantic conventions for database client connections. They are in development, and the package of
  * constants may rename them in a minor version; here they change only with ours.
+ *
+ * @example
+ * show(metricNames.waitTime); // db.client.connection.wait_time
  */
 export const names = {
   count: 'db.client.connection.count',
@@ -16,7 +19,12 @@ export const names = {
   useTime: 'db.client.connection.use_time',
 } as const;
 
-/** The names of the attributes that every point has. */
+/**
+ * The names of the attributes that every point has.
+ *
+ * @example
+ * show(attributeNames.poolName, attributeNames.state); // db.client.connection.pool.name, db.client.connection.state
+ */
 export const attributes = {
   poolName: 'db.client.connection.pool.name',
   state: 'db.client.connection.state',

@@ -46,7 +46,14 @@ export interface TransactionOptions extends AcquireOptions {
   readonly deferrable?: boolean | undefined;
 }
 
-/** The server rolled the transaction back although it was told to commit: a statement had failed, and nobody said so. */
+/**
+ * The server rolled the transaction back although it was told to commit: a statement had failed, and nobody said so.
+ *
+ * @example
+ * transaction(pool, client => client.query('INSERT INTO orders VALUES (1)').catch(() => undefined)).subscribe({
+ *   error: error => console.error(error instanceof TransactionRolledBackError), // true, where the INSERT failed
+ * });
+ */
 export class TransactionRolledBackError extends PoolError {
   /** For those who tell errors apart by name; `instanceof` and `code` do as well. */
   override readonly name = 'TransactionRolledBackError';

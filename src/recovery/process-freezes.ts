@@ -16,7 +16,7 @@ export interface ProcessFreezeOptions {
 export interface ProcessFreeze {
   /** When it was noticed, by the scheduler's clock. */
   readonly at: number;
-  /** For how long nothing ran, at most: from the last look to this one. */
+  /** For how long nothing ran, at most: milliseconds from the last look to this one. */
   readonly gapMillis: number;
 }
 

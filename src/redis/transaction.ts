@@ -23,7 +23,16 @@ export type TransactionProject<C> = (
   lease: Lease<C>,
 ) => readonly RedisCommand[] | ObservableInput<readonly RedisCommand[]>;
 
-/** Somebody has changed a watched key, so that nothing was executed: to run the transaction again may well succeed. */
+/**
+ * Somebody has changed a watched key, so that nothing was executed: to run the transaction again may well succeed.
+ *
+ * @example
+ * transaction(pool, project, { watch: 'stock' }).subscribe({
+ *   error: error => {
+ *     if (error instanceof TransactionConflictError) show('somebody was faster');
+ *   },
+ * });
+ */
 export class TransactionConflictError extends PoolError {
   /** The name of the class. */
   override readonly name = 'TransactionConflictError';

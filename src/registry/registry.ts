@@ -97,7 +97,7 @@ export interface PoolRegistry extends AsyncDisposable {
   list(): readonly string[];
   /** Hot. The events of all pools, those of pools to come included. Completes after `closeAll`; never errors. */
   readonly stats$: Observable<NamedEvent>;
-  /** The states of all pools: their latest on subscription, then every one. Completes after `closeAll`; never errors. */
+  /** The states of all pools: replays their latest, then every one. Completes after `closeAll`; never errors. */
   readonly state$: Observable<NamedState>;
   /**
    * Closes every pool, side by side, whatever becomes of the others; those still being made are closed on arrival. For

@@ -53,7 +53,7 @@ export interface SizingDecision {
   readonly reason: string;
   /** Leases that ended, in a second. */
   readonly perSecond: number;
-  /** How long they were held, in the mean. */
+  /** How long they were held, in the mean, in milliseconds. */
   readonly holdMillis: number;
   /** The share of looks at which requests waited. */
   readonly waitingShare: number;

@@ -93,7 +93,14 @@ export function transaction<D extends SqliteDatabase, R>(
   }, acquireOptions);
 }
 
-/** Whether a statement failed because another connection has the lock (SQLITE_BUSY, SQLITE_LOCKED): later it may work. */
+/**
+ * Whether a statement failed because another connection has the lock (SQLITE_BUSY, SQLITE_LOCKED): later it may work.
+ *
+ * @example
+ * transaction(db.write, database => database.exec('UPDATE stock SET pieces = pieces - 1')).pipe(
+ *   retry({ count: 3, delay: error => (isConflict(error) ? timer(10) : throwError(() => error)) }),
+ * );
+ */
 export function isConflict(error: unknown): boolean {
   const { code, errcode } = (error ?? {}) as { code?: unknown; errcode?: unknown };
   if (typeof errcode === 'number') return [5, 6].includes(errcode & 0xff);

@@ -8,7 +8,16 @@ export interface ConformanceCheck {
   run(): Promise<void>;
 }
 
-/** What a conformance check found. */
+/**
+ * What a conformance check found.
+ *
+ * @example
+ * for (const { name, run } of permitSourceConformance({ make: limit => ({ source: myPermits(limit) }) })) {
+ *   await run().catch((error: unknown) => {
+ *     if (error instanceof ConformanceError) console.error(name, error.message);
+ *   });
+ * }
+ */
 export class ConformanceError extends Error {
   /** The name of the class. */
   override readonly name = 'ConformanceError';

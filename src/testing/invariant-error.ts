@@ -67,6 +67,13 @@ export interface InvariantViolation {
 /**
  * The pool broke a promise that no use of it can make it break: a bug of the pool, or of a hook that plays with the
  * pool's own objects. `violations` says which, `events` are the last ones up to that moment.
+ *
+ * @example
+ * pool.stats$.pipe(checkInvariants()).subscribe({
+ *   error: error => {
+ *     if (error instanceof InvariantError) console.error(error.violations, error.events);
+ *   },
+ * });
  */
 export class InvariantError extends PoolError {
   /** The name of the class. */

@@ -116,6 +116,10 @@ export function marblePool<T = string>(m: MarbleTest, options: MarblePoolOptions
 /**
  * A letter for each type of event, as values of a diagram: capitals for what happens to resources, small letters for
  * requests and leases.
+ *
+ * @example
+ * const events$ = eventMarbles(pool.stats$, 'creating', 'acquired', 'released');
+ * m.expectObservable(events$, '^ 20ms !').toBe('C-a----b', eventLetters);
  */
 export const eventLetters: { readonly [letter: string]: PoolEventType } = {
   r: 'requested',

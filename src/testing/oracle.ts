@@ -76,7 +76,14 @@ export interface Oracle {
   detach(resource: OracleResource): void;
 }
 
-/** Something was done with a resource that must not be. The oracle that threw it has it among its `violations` too. */
+/**
+ * Something was done with a resource that must not be. The oracle that threw it has it among its `violations` too.
+ *
+ * @example
+ * pool.stats$.subscribe(event => {
+ *   if (event.type === 'destroyFailed' && event.error instanceof OracleError) console.error(event.error.message);
+ * });
+ */
 export class OracleError extends Error {
   /** The name of the class. */
   override readonly name = 'OracleError';

@@ -1,6 +1,13 @@
 import { PoolError, type PoolState } from '../index.js';
 
-/** The connection ended while somebody waited for a message on it. The pool has given it up. */
+/**
+ * The connection ended while somebody waited for a message on it. The pool has given it up.
+ *
+ * @example
+ * messages(pool)
+ *   .pipe(retry({ count: 3, delay: error => (error instanceof WebSocketClosedError ? timer(1_000) : throwError(() => error)) }))
+ *   .subscribe(message => show(message));
+ */
 export class WebSocketClosedError extends PoolError {
   /** For those who tell errors apart by name; `instanceof` and `code` do as well. */
   override readonly name = 'WebSocketClosedError';

@@ -3,6 +3,13 @@ import { PoolError, type PoolState } from '../index.js';
 /**
  * The worker ended, or threw outside its handler, while it ran the task. `cause` is what it threw. The pool has replaced
  * it by another: the task alone is lost, and may be what killed it.
+ *
+ * @example
+ * run(pool, job).subscribe({
+ *   error: error => {
+ *     if (error instanceof WorkerDiedError) console.error('the job killed its worker', error.cause);
+ *   },
+ * });
  */
 export class WorkerDiedError extends PoolError {
   /** For those who tell errors apart by name; `instanceof` and `code` do as well. */

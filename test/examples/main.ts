@@ -12,7 +12,7 @@ process.env.DATABASE_URL, REDIS_URL, MYSQL_URL, MONGODB_URL, CHROMIUM.
 Exit code 1 when one fails, writes to stderr, does not end in time, or does not print what its \`// prints: …\` say;
 in CI also when a server is missing.`;
 
-const limitMillis = 20_000;
+const limitMillis = 60_000;
 const sources = 'docs/examples';
 const compiled = 'reports/examples/docs';
 
