@@ -1,6 +1,6 @@
 import { config } from 'rxjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Turns } from '../src/internal/turns.js';
+import { callOut, Turns, type Delivery } from '../src/internal/turns.js';
 
 /** Turns whose owner writes down what is asked of it, and where deliveries write down that they left. */
 function recordedTurns() {
@@ -13,12 +13,11 @@ function recordedTurns() {
       log.push('ended');
     },
   });
-  const delivery = (name: string, work?: () => void) => ({
-    deliver: () => {
+  const delivery = (name: string, work?: () => void) =>
+    callOut(() => {
       log.push(name);
       work?.();
-    },
-  });
+    });
   return { log, turns, delivery };
 }
 
@@ -97,12 +96,11 @@ describe('turns', () => {
   it('5,000 deliveries in one turn leave in order, more of them coming on the way', () => {
     const { turns } = recordedTurns();
     const left: number[] = [];
-    const numbered = (number: number) => ({
-      deliver: () => {
+    const numbered = (number: number): Delivery =>
+      callOut(() => {
         left.push(number);
         if (number < 2500) turns.committed(numbered(number + 2500));
-      },
-    });
+      });
     for (let number = 0; number < 2500; number += 1) turns.committed(numbered(number));
     turns.flush();
     expect(left).toEqual(Array.from({ length: 5000 }, (_, number) => number));

@@ -196,6 +196,7 @@ export class Journal<T> {
 }
 
 class Notification<T> implements Delivery {
+  following: Delivery | undefined = undefined;
   readonly #journal: Journal<T>;
   readonly #state: PoolState;
   readonly #events: readonly object[] | undefined;

@@ -41,6 +41,7 @@ export class LeaseHandle<T> implements Lease<T>, Delivery {
   at: number;
   /** The count at the grant, for `info` after the end. */
   readonly uses: number;
+  following: Delivery | undefined = undefined;
   holder: LeaseHolder | undefined = undefined;
   /** How it ended. */
   ended: ReleaseReason | undefined = undefined;

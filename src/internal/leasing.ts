@@ -10,7 +10,7 @@ import { LeaseWatch, type LeaseWatcher } from './lease-watch.js';
 import { deferred, type Slot } from './slot.js';
 import type { Timetable } from './timetable.js';
 import type { Totals } from './totals.js';
-import type { Turns } from './turns.js';
+import { callOut, type Turns } from './turns.js';
 import type { Workshop } from './workshop.js';
 
 /** What `release` returns when nothing is left to wait for. */
@@ -200,11 +200,11 @@ export class Leasing<T> implements LeaseOwner<T>, LeaseWatcher<T> {
     const facts = { ...factsOf(lease), heldMillis, stack, graceMillis };
     this.#inventory.journal.record('revoking', now, facts);
     lease.giveNotice(new LeaseRevokedError(this.name, this.state, heldMillis, graceMillis));
-    this.#turns.later({
-      deliver: () => {
+    this.#turns.later(
+      callOut(() => {
         lease.abort();
-      },
-    });
+      }),
+    );
     this.#timetable.plan(watch, now + graceMillis);
   }
 

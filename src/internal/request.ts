@@ -38,6 +38,7 @@ export abstract class Request<T> implements Abortable, Delivery, Linked<Request<
   delay: Delay<T> | undefined = undefined;
   id = 0;
   requestedAt = 0;
+  following: Delivery | undefined = undefined;
   lease: LeaseHandle<T> | undefined = undefined;
   failure: unknown = undefined;
   readonly options: AcquireOptions | undefined;

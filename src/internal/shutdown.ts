@@ -7,7 +7,7 @@ import type { Leasing } from './leasing.js';
 import type { Reception } from './reception.js';
 import type { Supply } from './supply.js';
 import type { Timetable } from './timetable.js';
-import type { Turns } from './turns.js';
+import { callOut, type Turns } from './turns.js';
 import type { Workshop } from './workshop.js';
 
 /** The end of the pool: what is turned away, what is awaited and for how long, and what is told when all is gone. */
@@ -88,11 +88,11 @@ export class Shutdown<T> implements Closer {
     journal.record('closed', now, {});
     journal.commit();
     this.#timetable.stop();
-    this.#turns.committed({
-      deliver: () => {
+    this.#turns.committed(
+      callOut(() => {
         journal.complete();
-      },
-    });
+      }),
+    );
     const { name } = this.#inventory.options;
     if (closing.clean) closing.resolve();
     else closing.reject(new CloseError(name, journal.state, closing.errors, closing.abandoned));

@@ -1,8 +1,15 @@
 import { reportError } from './report.js';
 
-/** A call-out to somebody else's code that waits for its turn. */
+/** A call-out to somebody else's code that waits for its turn. In the queue once at a time, as it is its own link. */
 export interface Delivery {
+  /** Who leaves next. Only the turns write it. */
+  following: Delivery | undefined;
   deliver(): void;
+}
+
+/** A call-out that has no object of its own. */
+export function callOut(deliver: () => void): Delivery {
+  return { following: undefined, deliver };
 }
 
 /** What a turn asks of the engine. */
@@ -12,9 +19,6 @@ export interface TurnOwner {
   /** Everything has left. */
   turnEnded(): void;
 }
-
-/** Entries delivered before the queue is shortened: often enough to stay small, rarely enough to cost nothing. */
-const COMPACT_FROM = 1024;
 
 /**
  * Run to completion: state changes at once, but notifications and leases leave one after another from the outermost
@@ -28,10 +32,11 @@ export class Turns {
    */
   restless = true;
   readonly #owner: TurnOwner;
-  /** What leaves: first what is committed, then what waits for the notification of its transition. */
-  readonly #queue: (Delivery | undefined)[] = [];
-  #position = 0;
-  #committed = 0;
+  // The queue: first what is committed, then what waits for the notification of its transition. A list and no array:
+  // for the one or two that leave a turn, that is half the price.
+  #first: Delivery | undefined = undefined;
+  #last: Delivery | undefined = undefined;
+  #lastCommitted: Delivery | undefined = undefined;
 
   constructor(owner: TurnOwner) {
     this.#owner = owner;
@@ -58,44 +63,42 @@ export class Turns {
 
   /** Leaves behind the notification of the transition that it belongs to. Inside a turn only. */
   later(delivery: Delivery): void {
-    this.#queue.push(delivery);
+    if (this.#last === undefined) this.#first = delivery;
+    else this.#last.following = delivery;
+    this.#last = delivery;
   }
 
   /** A transition is committed: its notification, if anybody listens, goes before what was to leave behind it. */
   committed(notification: Delivery | undefined): void {
-    const queue = this.#queue;
     if (notification !== undefined) {
-      if (queue.length === this.#committed) queue.push(notification);
-      else queue.splice(this.#committed, 0, notification);
+      const before = this.#lastCommitted;
+      const behind = before === undefined ? this.#first : before.following;
+      notification.following = behind;
+      if (before === undefined) this.#first = notification;
+      else before.following = notification;
+      if (behind === undefined) this.#last = notification;
     }
-    this.#committed = queue.length;
+    this.#lastCommitted = this.#last;
   }
 
   /** Outermost caller only. Each delivery is isolated: a throw must not stop the ones behind it. */
   flush(): void {
-    if (this.#position < this.#committed) this.#deliver();
+    if (this.#lastCommitted !== undefined) this.#deliver();
   }
 
   #deliver(): void {
-    const queue = this.#queue;
-    while (this.#position < this.#committed) {
-      const delivery = queue[this.#position] as Delivery;
-      queue[this.#position] = undefined;
-      this.#position += 1;
+    while (this.#lastCommitted !== undefined) {
+      const delivery = this.#first as Delivery;
+      const { following } = delivery;
+      delivery.following = undefined;
+      this.#first = following;
+      if (following === undefined) this.#last = undefined;
+      if (delivery === this.#lastCommitted) this.#lastCommitted = undefined;
       try {
         delivery.deliver();
       } catch (error) {
         reportError(error);
       }
-      if (this.#position >= COMPACT_FROM) {
-        queue.splice(0, this.#position);
-        this.#committed -= this.#position;
-        this.#position = 0;
-      }
     }
-    // Entry by entry: setting `length` costs more than a whole acquire.
-    while (queue.length > 0) queue.pop();
-    this.#position = 0;
-    this.#committed = 0;
   }
 }

@@ -12,7 +12,7 @@ import { Slot, type Upkeep } from './slot.js';
 import { Task, type TaskEnd, type TaskOwner } from './task.js';
 import type { Timetable } from './timetable.js';
 import type { Totals } from './totals.js';
-import type { Turns } from './turns.js';
+import { callOut, type Turns } from './turns.js';
 
 /** What becomes of the slots that the workshop worked on. */
 export interface WorkshopOwner<T> extends Upkeep<T> {
@@ -123,14 +123,14 @@ export class Workshop<T> implements TaskOwner<T> {
       this.#destroy(slot, reason, now);
       return;
     }
-    this.#turns.later({
-      deliver: () => {
+    this.#turns.later(
+      callOut(() => {
         const outermost = this.#turns.enter();
         const then = this.#timetable.now();
         this.#destroy(slot, reason, then);
         this.#turns.leave(outermost, then);
-      },
-    });
+      }),
+    );
   }
 
   /** Subscribes to what tells that the resource broke. The resource may be lent by now, or gone again. */
@@ -166,11 +166,11 @@ export class Workshop<T> implements TaskOwner<T> {
     const { permit } = slot;
     if (permit === undefined) return;
     slot.permit = undefined;
-    this.#turns.later({
-      deliver: () => {
+    this.#turns.later(
+      callOut(() => {
         giveBack(permit);
-      },
-    });
+      }),
+    );
   }
 
   settled(task: Task<T>, failed: boolean, value: unknown): void {
