@@ -21,18 +21,18 @@ const deep = { ...deepQueue, entry: 'rxpool/acquire' };
 
 /** `most`: times the floor, or bytes where there is none. */
 const limits = [
-  { scenario: 'idle', entry: 'rxpool/acquire, unsubscribe', floor: bare, most: 6 },
-  { scenario: 'idle', entry: 'rxpool/acquire, release', floor: bare, most: 7 },
-  { scenario: 'idle', entry: 'rxpool/use', floor: bare, most: 9 },
-  { scenario: 'idle', entry: 'rxpool/lease', floor: bare, most: 9 },
+  { scenario: 'idle', entry: 'rxpool/acquire, unsubscribe', floor: bare, most: 4.5 },
+  { scenario: 'idle', entry: 'rxpool/acquire, release', floor: bare, most: 5 },
+  { scenario: 'idle', entry: 'rxpool/use', floor: bare, most: 7 },
+  { scenario: 'idle', entry: 'rxpool/lease', floor: bare, most: 7 },
   { scenario: 'idle', entry: 'rxpool/tryAcquire', floor: published, most: 2.5 },
-  { scenario: 'contended', entry: 'rxpool/acquire', floor: queued, most: 5 },
+  { scenario: 'contended', entry: 'rxpool/acquire', floor: queued, most: 4 },
   { scenario: 'sizes', entry: 'rxpool/acquire', max: 1_000, floor: bare, most: 10 },
   { scenario: 'churn', entry: 'rxpool/acquire', floor: bare, most: 50 },
-  { ...watched, kind: 'event', floor: bare, most: 13 },
-  { ...watched, kind: 'state', floor: bare, most: 12 },
-  { ...deep, floor: queuedDeep, most: 8 },
-  { ...deep, metric: 'bytes', most: 600 },
+  { ...watched, kind: 'event', floor: bare, most: 9 },
+  { ...watched, kind: 'state', floor: bare, most: 9 },
+  { ...deep, floor: queuedDeep, most: 5 },
+  { ...deep, metric: 'bytes', most: 320 },
 ];
 
 const { values: given } = parseArgs({
