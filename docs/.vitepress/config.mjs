@@ -15,6 +15,7 @@ const guide = [
       { text: 'Recipes', link: '/recipes' },
       { text: 'Testing', link: '/testing' },
       { text: 'NestJS', link: '/nestjs' },
+      { text: 'Many pools', link: '/many-pools' },
       { text: 'Many on one resource', link: '/multiplexing' },
     ],
   },
@@ -34,6 +35,7 @@ const guide = [
   {
     text: 'Back ends',
     items: [
+      { text: 'PostgreSQL', link: '/backends/postgres' },
       { text: 'HTTP', link: '/backends/http' },
       { text: 'WebSocket', link: '/backends/websocket' },
       { text: 'Redis', link: '/backends/redis' },
