@@ -439,6 +439,17 @@ describe('a client that comes back', () => {
     await until(pool, ({ size }) => size === 0);
     expect(heard).not.toHaveBeenCalled();
   });
+
+  it('still tells of its end although its borrower has removed all listeners', async () => {
+    const pool = open({ max: 1 });
+    const lease = await pool.lease();
+    const client = lease.resource;
+    const before = client.eventNames().map(name => [name, client.listenerCount(name)]);
+    client.removeAllListeners();
+    await lease.release();
+    expect(client.eventNames().map(name => [name, client.listenerCount(name)])).toEqual(before);
+    expect(pool.stats.resetFailed).toBe(0);
+  });
 });
 
 describe('connections', () => {

@@ -360,6 +360,19 @@ await describeOnServer('MongoDB clients of a pool', startFerretdb, server => {
       expect(namesOf(commands)).toEqual(['aggregate']);
     });
 
+    it('has the listeners back that its borrower has removed', async () => {
+      const pool = open({ max: 1 });
+      const lease = await pool.lease();
+      const client = lease.resource;
+      const counts = () => client.eventNames().map(name => [name, client.listenerCount(name)]);
+      const before = counts();
+      expect(before).toContainEqual(['connectionReady', 1]);
+      client.removeAllListeners();
+      await lease.release();
+      expect(counts().sort()).toEqual(before.sort());
+      expect(pool.stats.resetFailed).toBe(0);
+    });
+
     it('is lent to nobody before an operation under way has ended', async () => {
       const { scheduler } = new VirtualClock(); // stands still: the quarter of a second is never over
       const pool = throughProxy({ max: 1, scheduler });

@@ -1,7 +1,8 @@
 import { Client, type Pool as DriverPool, type PoolClient } from 'pg';
 import { filter, firstValueFrom } from 'rxjs';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { asPgPool } from '../src/postgres/index.js';
+import type { Pool } from '../src/index.js';
+import { asPgPool, type PostgresClient } from '../src/postgres/index.js';
 import { rest } from './orm/shop.js';
 import { PostgresFixture } from './postgres-fixture.js';
 
@@ -23,6 +24,11 @@ describe('the surface of pg.Pool', () => {
     // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- that is the point
     const facade: DriverPool = asPgPool(postgres.open());
     expect(facade.totalCount).toBe(0);
+    // Nor is it needed where nobody named the class of the clients: of a registry, for example.
+    const unnamed: Pool<PostgresClient> = postgres.open();
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- as above
+    const bare: DriverPool = asPgPool(unnamed);
+    expect(bare.totalCount).toBe(0);
   });
 
   it('has a class whose name ends in Pool, as Drizzle wants it, whatever a minifier does', () => {

@@ -421,6 +421,16 @@ describe('a socket that can ping', () => {
     for (const client of frozen) client.resume();
   });
 
+  it('still tells of its end although its borrower has removed all listeners', async () => {
+    const pool = watched(webSocketPool({ url: server.url, WebSocket, max: 1 }));
+    const lease = await pool.lease();
+    lease.resource.removeAllListeners();
+    await lease.release();
+    expect(await lastValueFrom(ask(pool, { method: 'echo', value: 'heard' }))).toBe('heard');
+    for (const client of server.clients) client.terminate();
+    await stateOf(pool, ({ size }) => size === 0);
+  });
+
   it('has the listeners of emitters removed, too', async () => {
     const pool = watched(webSocketPool({ url: server.url, WebSocket, max: 1 }));
     const lease = await pool.lease();

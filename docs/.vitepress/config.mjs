@@ -16,6 +16,7 @@ const guide = [
       { text: 'Recipes', link: '/recipes' },
       { text: 'Testing', link: '/testing' },
       { text: 'NestJS', link: '/nestjs' },
+      { text: 'Many pools', link: '/many-pools' },
       { text: 'Many on one resource', link: '/multiplexing' },
     ],
   },

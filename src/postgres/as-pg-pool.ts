@@ -12,6 +12,14 @@ export interface PgPoolClient {
 }
 
 /**
+ * What `connect` lends. Where nobody named the class of the clients (`Client` of `postgresPool`) it is `any`: what the
+ * installed `pg` lends then, only its own types know.
+ */
+export type PgPoolLent<C extends PostgresClient> =
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  PostgresClient extends C ? any : C & PgPoolClient;
+
+/**
  * Takes what goes with an event: see `PgPool.on`. The face of `EventEmitter`, whose own type only those have who have
  * the types of Node.
  */
@@ -36,18 +44,19 @@ export interface PgPool<C extends PostgresClient> {
   readonly options: any; // eslint-disable-line @typescript-eslint/no-explicit-any
 
   /** Errors: those of `pool.lease`. */
-  connect(): Promise<C & PgPoolClient>;
+  connect(): Promise<PgPoolLent<C>>;
   /** The same to a callback, `release` included. */
   connect(
     callback: (
       error: Error | undefined,
-      client: (C & PgPoolClient) | undefined,
+      client: PgPoolLent<C> | undefined,
       // eslint-disable-next-line @typescript-eslint/no-explicit-any
       release: (error?: any) => void,
     ) => void,
   ): void;
   /** Runs one statement on any connection, as `client.query` does. */
-  readonly query: C['query'];
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly query: PostgresClient extends C ? (...parameters: any[]) => any : C['query'];
   /** Closes the pool, as `pool.close()` does: whoever holds a connection may end what it is at. */
   end(): Promise<void>;
   /** The same to a callback. */

@@ -1,4 +1,10 @@
-export { asPgPool, type PgPool, type PgPoolClient, type PgPoolListener } from './as-pg-pool.js';
+export {
+  asPgPool,
+  type PgPool,
+  type PgPoolClient,
+  type PgPoolLent,
+  type PgPoolListener,
+} from './as-pg-pool.js';
 export type {
   PostgresClient,
   PostgresClientConstructor,

@@ -1,6 +1,6 @@
 import { nodeSocketOf, type NodeSocket, type WebSocketLike } from './socket.js';
 
-/** Ends what borrowers added to the socket. */
+/** Ends what borrowers added to the socket, and brings back what they took away from an emitter. */
 export type Sweep = () => void;
 
 interface ListenerOptions {
@@ -25,12 +25,19 @@ export function trackListeners(socket: WebSocketLike): Sweep {
 /** An emitter tells who listens, whichever way they were added. */
 function trackEmitter(socket: WebSocketLike): Sweep {
   const emitter = nodeSocketOf(socket) as Required<NodeSocket>;
-  const own = new Set(emitter.eventNames().flatMap(event => emitter.rawListeners(event)));
+  const own = new Map(
+    emitter.eventNames().map(event => [event, emitter.rawListeners(event)] as const),
+  );
   return () => {
     for (const event of emitter.eventNames()) {
+      const kept = own.get(event) ?? [];
       for (const listener of emitter.rawListeners(event)) {
-        if (!own.has(listener)) emitter.removeListener(event, listener);
+        if (!kept.includes(listener)) emitter.removeListener(event, listener);
       }
+    }
+    for (const [event, kept] of own) {
+      const present = emitter.rawListeners(event);
+      for (const listener of kept) if (!present.includes(listener)) emitter.on(event, listener);
     }
   };
 }

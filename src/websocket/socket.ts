@@ -34,7 +34,7 @@ export interface NodeSocket {
   ping?(): void;
   /** Cuts the connection without a word. */
   terminate?(): void;
-  on?(event: 'pong', listener: () => void): unknown;
+  on?(event: string | symbol, listener: (...parameters: never) => void): unknown;
   eventNames?(): (string | symbol)[];
   rawListeners?(event: string | symbol): ((...parameters: never) => void)[];
   removeListener?(event: string | symbol, listener: (...parameters: never) => void): unknown;
