@@ -11,6 +11,7 @@ const usage = `Eight processes of four threads share one Redis budget and hammer
   --ttl N          time to live of a permit, in ms (5000)
   --kill-every N   between two kills, in ms, half more or less (8000)
   --work N         how long a borrower lets the server wait, in ms (200)
+  --look-every N   between two counts of the server's connections, in ms (2); a count costs the server 1 ms or so
   --seed N         of who is killed when (1)
 The table is written to reports/fleet/table.md too. Exit code 1 when the limit was passed, a permit of the dead came
 back late, something is left at the end, or the fleet did less than 90 % of what one pool does with as many permits as
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     ttl: { type: 'string', default: '5000' },
     'kill-every': { type: 'string', default: '8000' },
     work: { type: 'string', default: '200' },
+    'look-every': { type: 'string', default: '2' },
     seed: { type: 'string', default: '1' },
     help: { type: 'boolean', default: false },
   },
@@ -53,6 +55,7 @@ async function main(): Promise<number> {
       ttlMillis: numberOf('ttl'),
       killEveryMillis: numberOf('kill-every'),
       workMillis: numberOf('work'),
+      lookEveryMillis: numberOf('look-every'),
       seed: numberOf('seed'),
       signal: interrupted.signal,
       say: line => {

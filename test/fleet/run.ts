@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly killEveryMillis: number;
   /** How long a borrower lets the server wait. */
   readonly workMillis: number;
+  /** Between two looks at the server's list of connections. */
+  readonly lookEveryMillis: number;
   readonly seed: number;
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
@@ -82,7 +84,7 @@ export async function runFleet(options: RunOptions): Promise<RunReport> {
 
   const redis = new Redis(redisServer.url);
   const fleet = new Fleet(plan);
-  const census = new Census(database.port, 2);
+  const census = new Census(database.port, options.lookEveryMillis);
   try {
     await census.start();
     say(`starting ${plan.processes} processes of ${plan.threadsPerProcess} threads …`);
@@ -128,7 +130,7 @@ export async function runFleet(options: RunOptions): Promise<RunReport> {
 }
 
 async function measureOnePool(plan: Plan, port: number, options: RunOptions): Promise<Part> {
-  const census = new Census(port, 2);
+  const census = new Census(port, options.lookEveryMillis);
   await census.start();
   const pool = postgresPool({ connection: plan.databaseUrl, max: plan.limit });
   let isOver = false;

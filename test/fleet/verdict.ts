@@ -4,7 +4,7 @@ import { FLEET_UNDER_KILLS, ONE_POOL, type Part, type RunReport } from './run.js
 /** What a fleet has to do of what one pool does, with the permits that are not locked up with the dead. */
 const leastShare = 0.9;
 /** Who waits looks when the permits of the dead are free: a report, on a machine that is busy. */
-const lookingMillis = 250;
+const lookingMillis = 500;
 
 /** The report as a table for people. */
 export function rows(report: RunReport): string {
