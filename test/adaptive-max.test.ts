@@ -382,6 +382,17 @@ describe('a search', () => {
     expect(measured.filter(at => at === 2)).toHaveLength(3);
   });
 
+  it('does not take for the best of a load what was measured while it still was another one (240 of 300)', () => {
+    const search = new SizeSearch(manner);
+    const found = play(search, 10, at => 100 * Math.min(at, 30)).at(-1)?.size as number;
+    const ofBoth = [1_500, 300];
+    for (const perSecond of ofBoth) {
+      search.next({ size: found, perSecond, holdMillis: 100, noise: 0.01 });
+    }
+    const steps = play(search, found, at => 20 * Math.min(at, 12));
+    expect(steps.at(-1)).toMatchObject({ size: 12, phase: 'holding' });
+  });
+
   it('needs eighteen measurements at the most', () => {
     for (const knee of [1, 2, 3, 5, 8, 13, 21, 34, 55, 89]) {
       for (const from of [1, 10, 100]) {

@@ -87,6 +87,29 @@ describe('a member of a budget', () => {
     expect(server.reports.length - spoken).toBeLessThan(8);
   });
 
+  it('does not have all who wait look for each of many that die one after the other', () => {
+    const time = steppedTime();
+    const server = new LedgerServer(time, true);
+    const options = { limit: 50, ttlMillis: 3_000, turnMillis: 60_000, recallAfterMillis: 60_000 };
+    const dying = Array.from({ length: 50 }, (_, number) =>
+      memberOf(server, time, { ...options, member: `dying ${number}` }),
+    );
+    for (const each of dying) {
+      ask(each, 1);
+      time.advance(3);
+    }
+    const living = Array.from({ length: 20 }, (_, number) =>
+      memberOf(server, time, { ...options, member: `living ${number}` }),
+    );
+    const waiting = living.flatMap(each => ask(each, 3));
+    for (const each of dying) server.cutOff.add(each.member);
+    const spoken = server.reports.length;
+    time.advance(3_300);
+    expect(grantedOf(waiting)).toHaveLength(50);
+    // Of 20 who wait, for 50 deaths within 150 ms: each is told, renews, and looks a few times.
+    expect(server.reports.length - spoken).toBeLessThan(20 * 12);
+  });
+
   it('listens before it asks, so that it hears of what is given back in the meantime (a thread waited 20 s)', () => {
     const time = steppedTime();
     const server = new LedgerServer(time, true);

@@ -11,6 +11,9 @@ import {
 import type { ResolvedOptions } from './options.js';
 import type { Answer, BudgetServer, Report } from './protocol.js';
 
+/** Where many die one after the other all who wait would look for each: so often one does, the more of them the less. */
+const MILLIS_FOR_EACH_MEMBER = 2;
+
 interface Ask {
   readonly request: PermitRequest;
   readonly subscriber: Subscriber<Permit>;
@@ -448,7 +451,10 @@ export class Member implements Budget {
     if (this.#asks.size === 0) return renewAt;
     if (this.#server.wake$ === undefined) return Math.min(renewAt, this.#spokeAt + pollMillis);
     // It is woken when something changes, but nobody is when a wait has become long, a turn is over or somebody is dead.
-    let lookAt = Math.min(this.#spokeAt + turnMillis / 4, this.#deathAt);
+    const members = this.#fleet?.members ?? 1;
+    const restMillis = Math.max(pollMillis, members * MILLIS_FOR_EACH_MEMBER);
+    const deathAt = Math.max(this.#deathAt, this.#spokeAt + restMillis);
+    let lookAt = Math.min(this.#spokeAt + turnMillis / 4, deathAt);
     for (const { knownAt } of this.#asks.values()) {
       const longAt = (knownAt ?? -Infinity) + recallAfterMillis + 1;
       if (longAt > this.#spokeAt) lookAt = Math.min(lookAt, longAt);

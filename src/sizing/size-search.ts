@@ -195,7 +195,11 @@ export class SizeSearch {
     const { size, perSecond, holdMillis } = measurement;
     const { changeThreshold, confirmations, recheckEvery, max } = this.#manner;
     const reference = this.#reference;
-    if (reference === undefined) return this.#searchAnew(measurement, 'requests wait again');
+    if (reference === undefined) {
+      this.#begin();
+      const step = this.#climb(measurement);
+      return { ...step, reason: `requests wait again; ${step.reason}` };
+    }
     const byRate = perSecond / reference.perSecond - 1;
     const byHold = holdMillis / reference.holdMillis - 1;
     const hasChanged = Math.abs(byRate) > changeThreshold || Math.abs(byHold) > changeThreshold;
@@ -206,7 +210,9 @@ export class SizeSearch {
       if (this.#strikes < confirmations) {
         return this.#step(size, `the load may be another one (${facts}): once more, to be sure`);
       }
-      return this.#searchAnew(measurement, `the load is another one (${facts})`);
+      // What has just been measured may have seen both loads, and would be a best that no size ever has again.
+      this.#begin();
+      return this.#step(size, `the load is another one (${facts}): it is measured from here on`);
     }
     this.#strikes = 0;
     // What drifts slowly is followed.
@@ -224,12 +230,10 @@ export class SizeSearch {
     return this.#step(larger, 'it has been long: other sizes are tried, a larger one first');
   }
 
-  #searchAnew(measurement: SizeMeasurement, why: string): SizeStep {
+  #begin(): void {
     this.phase = 'climbing';
     this.#points = new Map();
     this.#misses = 0;
-    const { size, reason } = this.#climb(measurement);
-    return this.#step(size, `${why}; ${reason}`);
   }
 
   // ── What is known ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,10 +1,10 @@
 import type { Obituary } from './obituary.js';
-import { FLEET_UNDER_KILLS, type Part, type RunReport } from './run.js';
+import { FLEET_UNDER_KILLS, ONE_POOL, type Part, type RunReport } from './run.js';
 
 /** What a fleet has to do of what one pool does, with the permits that are not locked up with the dead. */
 const leastShare = 0.9;
 /** Who waits looks when the permits of the dead are free: a report, on a machine that is busy. */
-const lookingMillis = 250;
+const lookingMillis = 500;
 
 /** The report as a table for people. */
 export function rows(report: RunReport): string {
@@ -32,13 +32,13 @@ export function rows(report: RunReport): string {
 /** What did not hold. */
 export function verdictOf(report: RunReport): string[] {
   const { plan, parts, obituaries, crashes, left } = report;
-  const [onePool, ...fleets] = parts;
   const faults: string[] = [...crashes];
-  for (const { name, most, perSecond, failed } of fleets) {
+  for (const { name, most, perSecond, failed } of parts) {
+    if (name === ONE_POOL) continue;
     if (most > plan.limit) faults.push(`${name}: ${most} connections of ${plan.limit}`);
     if (failed > 0) faults.push(`${name}: ${failed} borrowings failed`);
     const usable = usableOf(report, name);
-    if (perSecond < leastShare * usable * (onePool?.perSecond ?? Infinity)) {
+    if (perSecond < leastShare * usable * onePoolOf(report)) {
       faults.push(
         `${name}: ${shareOf(report, perSecond)} of what one pool does, with ${percent(usable)} of its permits`,
       );
@@ -62,8 +62,14 @@ function usableOf({ plan, seconds, obituaries }: RunReport, part: string): numbe
   return 1 - lockedUp / (plan.limit * seconds * 1_000);
 }
 
-function shareOf({ parts }: RunReport, perSecond: number): string {
-  return percent(perSecond / (parts[0]?.perSecond ?? NaN));
+/** What one pool did in the mean, before and after the fleet. */
+function onePoolOf({ parts }: RunReport): number {
+  const rates = parts.filter(({ name }) => name === ONE_POOL).map(({ perSecond }) => perSecond);
+  return rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
+}
+
+function shareOf(report: RunReport, perSecond: number): string {
+  return percent(perSecond / onePoolOf(report));
 }
 
 function percent(share: number): string {

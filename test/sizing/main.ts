@@ -20,8 +20,8 @@ const sizes = values.short
   : [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16, 20, 24, 32, 40];
 const rounds = values.short ? 2 : 3;
 const measureMillis = values.short ? 600 : 1_000;
-const sampleMillis = values.short ? 600 : 1_000;
-const settleLimitMillis = 90_000;
+const sampleMillis = values.short ? 600 : 2_000;
+const settleLimitMillis = 120_000;
 /** What the issue asks for. */
 const near = 0.1;
 
@@ -138,7 +138,7 @@ async function stage(load: Load): Promise<Stage> {
     if (sizing.phase !== 'holding' || pool.state.max !== restsAt) {
       restsAt = pool.state.max;
       restingSince = elapsed();
-    } else if (elapsed() > 20 * sampleMillis && elapsed() - restingSince > 3.5 * sampleMillis) {
+    } else if (elapsed() > 15 * sampleMillis && elapsed() - restingSince > 3.5 * sampleMillis) {
       break;
     }
   }
