@@ -21,7 +21,7 @@ export const layers = [
       'nesting',
     ].map(internal),
     ...['linked-list', 'queue', 'standing-queue', 'agenda', 'delays', 'abort-watch'].map(internal),
-    ...['context', 'create-context', 'caller-stack', 'report', 'thenable', 'direct-stream'].map(internal),
+    ...['context', 'create-context', 'caller-stack', 'report', 'thenable'].map(internal),
     ...['policy', 'clock'].map(internal),
   ],
   // What options may be.
@@ -30,7 +30,7 @@ export const layers = [
   [
     ...['resolve-options', 'turns', 'broadcast', 'timetable', 'inventory'].map(internal),
     ...['wait-queue', 'fair-wait-queue', 'permit-desk'].map(internal),
-    ...['task', 'lease-handle', 'use-request'].map(internal),
+    ...['task', 'lease-handle', 'use-request', 'direct-stream'].map(internal),
     'overload-watch',
   ],
   // Rooms of the engine, and helpers to compose with its hooks.
@@ -57,7 +57,7 @@ const subPath = '^src/(?!internal/)([^/]+)/';
 const dashboard = '^src/dashboard/';
 const registry = '^src/registry/';
 const backEndIndex =
-  '^src/(postgres|mysql|redis|mongodb|http|websocket|worker|browser)/index\\.ts$';
+  '^src/(postgres|mysql|sqlite|redis|mongodb|http|websocket|worker|browser)/index\\.ts$';
 const metrics = '^src/metrics/index\\.ts$';
 const rxjs = 'node_modules/rxjs/dist/[^/]+/index\\.(js|d\\.ts)$'; // 'rxjs' itself, none of its inner entries
 const notTypes = layersHoldForTypes ? {} : { dependencyTypesNot: ['type-only'] };
