@@ -1,10 +1,12 @@
 import { RuleTester } from 'eslint';
 import { join, resolve } from 'node:path';
 import tseslint from 'typescript-eslint';
-import { afterAll, describe, it } from 'vitest';
+import { afterAll, describe, it, vi } from 'vitest';
 import rxpool from '../src/eslint/index.js';
 
 Object.assign(RuleTester, { afterAll, describe, it });
+// The first that is judged by types waits until TypeScript has read the whole project.
+vi.setConfig({ testTimeout: 120_000 });
 
 const rule = rxpool.rules['no-lost-lease'] as never;
 const error = (messageId: string) => ({ errors: [{ messageId }] });
