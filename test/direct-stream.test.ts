@@ -1,3 +1,4 @@
+/* eslint rxjs-x/no-redundant-notify: off -- What comes after the end is what some of these tests are about. */
 import {
   config,
   map,
@@ -262,7 +263,7 @@ describe('a direct stream', () => {
         for (const finalizer of finalizers) finalizer.unsubscribe();
       },
     };
-    const subscription: unknown = stream.subscribe(foreign as unknown as Subscriber<number>);
+    const subscription: unknown = stream.subscribe(foreign);
     expect(subscription).toBe(foreign);
     emit().next(1);
     expect(foreign.values).toEqual([1]);
