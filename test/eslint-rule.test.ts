@@ -5,12 +5,7 @@ import { afterAll, describe, it, vi } from 'vitest';
 import rxpool from '../src/eslint/index.js';
 
 Object.assign(RuleTester, { afterAll, describe, it });
-<<<<<<< HEAD
 vi.setConfig({ testTimeout: 240_000 }); // types are the processor's work, of which a busy machine has little
-=======
-// The first that is judged by types waits until TypeScript has read the whole project.
-vi.setConfig({ testTimeout: 120_000 });
->>>>>>> help-c
 
 const rule = rxpool.rules['no-lost-lease'] as never;
 const error = (messageId: string) => ({ errors: [{ messageId }] });

@@ -54,11 +54,7 @@ it('a program fails that writes to stderr, or ends with an error', async () => {
 
 it('a program fails, and is killed, that does not end by itself', async () => {
   const text = "console.log('a'); // prints: a\nsetInterval(() => undefined, 1000);";
-<<<<<<< HEAD
   // A busy machine may not have got to the first line by then, which is held against it too.
-=======
-  // On a busy machine it has not even begun by then.
->>>>>>> help-c
   expect(await faultsOf(text, 1_000)).toContain('did not end in 1000 ms');
 });
 
