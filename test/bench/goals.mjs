@@ -2,6 +2,7 @@
 
 const peers = ['lightning-pool', 'pg-pool', 'generic-pool', 'effect', 'tarn'];
 const isPeer = entry => peers.includes(entry.split('/')[0]);
+const givesPromises = entry => isPeer(entry) && !entry.endsWith('/callback');
 export const isOurs = entry => entry.startsWith('rxpool/');
 
 /** `results`: a Map from scenario to a Map from variant to a Map from entry to its outcome. */
@@ -41,9 +42,13 @@ const goals = [
     title: '`lease`: times faster than the fastest peer that gives promises',
     least: 2,
     ratio: all =>
-      all.best('idle', 'nanos', '', entry => isPeer(entry) && !entry.endsWith('/callback'))?.value /
-      all.value('idle', 'rxpool/lease'),
+      all.best('idle', 'nanos', '', givesPromises)?.value / all.value('idle', 'rxpool/lease'),
   },
+  ...['acquire, unsubscribe', 'acquire, release'].map(form => ({
+    title: `To compare: \`${form}\`: times faster than the fastest peer that gives promises`,
+    ratio: all =>
+      all.best('idle', 'nanos', '', givesPromises)?.value / all.value('idle', `rxpool/${form}`),
+  })),
   ...['acquire, unsubscribe', 'acquire, release'].map(form => ({
     title: `\`${form}\`: times the bare Observable`,
     most: 2.5,
@@ -72,6 +77,12 @@ const goals = [
       all.best('deep-queue', metric, '20,000')?.value /
       all.value('deep-queue', 'rxpool/acquire', metric, '20,000'),
   })),
+  {
+    title: 'To compare: deep queue, 20,000: times faster than the fastest peer that gives promises',
+    ratio: all =>
+      all.best('deep-queue', 'nanos', '20,000', givesPromises)?.value /
+      all.value('deep-queue', 'rxpool/acquire', 'nanos', '20,000'),
+  },
   ...['nanos', 'cold'].map(metric => ({
     title: `To compare: deep queue${metric === 'cold' ? ', first time' : ''}, bare Observables: times faster than the fastest peer`,
     ratio: all =>
