@@ -56,7 +56,7 @@ const subPath = '^src/(?!internal/)([^/]+)/';
 const dashboard = '^src/dashboard/';
 const registry = '^src/registry/';
 const backEndIndex =
-  '^src/(postgres|mysql|redis|mongodb|http|websocket|worker|browser)/index\\.ts$';
+  '^src/(postgres|mysql|redis|mongodb|sqlite|http|websocket|worker|browser)/index\\.ts$';
 const metrics = '^src/metrics/index\\.ts$';
 const rxjs = 'node_modules/rxjs/dist/[^/]+/index\\.(js|d\\.ts)$'; // 'rxjs' itself, none of its inner entries
 const notTypes = layersHoldForTypes ? {} : { dependencyTypesNot: ['type-only'] };
