@@ -1,3 +1,4 @@
+import type { SchedulerLike } from 'rxjs';
 import type { RedisCommand } from './client.js';
 
 /**
@@ -32,6 +33,8 @@ export interface Driver {
   ): Promise<unknown>;
   /** Takes leave of the server; resolves once that counts the connection no more. */
   leave(): Promise<unknown>;
+  /** Ends it although answers are owed; resolves once the server has seen that, as far as the driver can tell. */
+  abandon(scheduler: SchedulerLike): Promise<unknown>;
   /** Without a word to the server. */
   cut(): void;
 }

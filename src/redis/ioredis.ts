@@ -129,6 +129,10 @@ export class IoredisDriver implements Driver {
     });
   }
 
+  abandon(): Promise<void> {
+    return this.leave();
+  }
+
   cut(): void {
     if (this.#isOver) return;
     this.#client.disconnect();

@@ -1,6 +1,10 @@
 import { Buffer } from 'node:buffer';
+import { lastValueFrom, timer, type SchedulerLike } from 'rxjs';
 import type { NodeRedisClient, RedisCommand, RedisWord } from './client.js';
 import type { RedisMessage, Driver, OnBroken, SubscriptionKind } from './driver.js';
+
+/** A connection that is made sooner may be counted beside the one whose place it takes. */
+const seenMillis = 10;
 
 type Listener = (message: string, channel: string) => void;
 
@@ -77,6 +81,12 @@ export class NodeRedisDriver implements Driver {
   async leave(): Promise<void> {
     // Closing the socket would be as good, but nobody says when the server has seen it.
     await this.#client.sendCommand(['QUIT']);
+  }
+
+  /** The server reads no command behind one that blocks, and nothing tells when it has seen the end: it is given a moment. */
+  async abandon(scheduler: SchedulerLike): Promise<void> {
+    this.cut();
+    await lastValueFrom(timer(seenMillis, scheduler));
   }
 
   cut(): void {

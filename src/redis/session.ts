@@ -10,14 +10,11 @@ import { NodeRedisDriver } from './node-redis.js';
 /** How long the server may take to see a connection end before its socket is cut. */
 const goodbyeMillis = 1_000;
 
-/** Whoever ends a connection for these has left something on it that may never be answered, or it is gone. */
-const isCutFor: ReadonlySet<DestroyReason> = new Set([
-  'broken',
-  'invalid',
-  'released',
-  'resetFailed',
-  'revoked',
-]);
+/** It is gone, or does not answer. */
+const isCutFor: ReadonlySet<DestroyReason> = new Set(['broken', 'invalid']);
+
+/** Whoever ends a connection for these has left something on it that may never be answered. */
+const isAbandonedFor: ReadonlySet<DestroyReason> = new Set(['released', 'resetFailed', 'revoked']);
 
 const sessions = new WeakMap<RedisClient, Session>();
 
@@ -131,7 +128,10 @@ export class Session {
   async end(reason: DestroyReason, scheduler: SchedulerLike): Promise<void> {
     try {
       if (isCutFor.has(reason) || this.#failure !== undefined) return;
-      await firstValueFrom(race(from(this.#driver.leave()), timer(goodbyeMillis, scheduler)));
+      const goodbye = isAbandonedFor.has(reason)
+        ? this.#driver.abandon(scheduler)
+        : this.#driver.leave();
+      await firstValueFrom(race(from(goodbye), timer(goodbyeMillis, scheduler)));
     } catch {
       // The connection has ended meanwhile, which is what was wanted.
     } finally {
