@@ -20,7 +20,7 @@ export const layers = [
       'totals',
       'nesting',
     ].map(internal),
-    ...['linked-list', 'queue', 'standing-queue', 'agenda', 'delays', 'abort-watch'].map(internal),
+    ...['linked-list', 'queue', 'agenda', 'delays', 'abort-watch'].map(internal),
     ...['context', 'create-context', 'caller-stack', 'report', 'thenable'].map(internal),
     ...['policy', 'clock'].map(internal),
   ],
