@@ -174,9 +174,26 @@ function shorten(text) {
 
 function run(command, given, directory, limitMillis = 300_000) {
   return new Promise(resolve => {
-    const child = spawn(command, given, { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] });
+    // A group of its own: what vitest has forked hangs in a mutant's loop, and would outlive the one that is ended.
+    const child = spawn(command, given, {
+      cwd: directory,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const end = () => {
+      try {
+        process.kill(-child.pid, 'SIGKILL');
+      } catch (error) {
+        if (error.code !== 'ESRCH') throw error; // they are gone already
+      }
+    };
+    const interrupted = () => {
+      end();
+      process.exit(130);
+    };
+    process.once('SIGINT', interrupted);
     let output = '';
-    const limit = setTimeout(() => child.kill('SIGKILL'), limitMillis);
+    const limit = setTimeout(end, limitMillis);
     const hear = chunk => {
       output += chunk;
     };
@@ -184,6 +201,8 @@ function run(command, given, directory, limitMillis = 300_000) {
     child.stderr.on('data', hear);
     child.on('close', code => {
       clearTimeout(limit);
+      process.off('SIGINT', interrupted);
+      end();
       resolve({ code: code ?? 1, output });
     });
   });
