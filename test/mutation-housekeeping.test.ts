@@ -172,6 +172,23 @@ describe('recycle', () => {
     expect(recycled.settled).toBe(true);
   });
 
+  it('step by step lends what is being made when its turn comes to whoever waits for it', () => {
+    const { pool, time, ended } = virtualPool({ max: 1 }, { create: 10 });
+    const borrower = borrow(pool);
+    void pool.recycle({ maxUnavailable: 1 });
+    time.advance(10);
+    expect(borrower.lease.resource.number).toBe(1);
+    borrower.leave();
+    expect(ended).toMatchObject([{ number: 1, reason: 'recycled' }]);
+  });
+
+  it('step by step takes as many at a time as there are, if it may', async () => {
+    const { pool, ended } = virtualPool();
+    warm(pool, 2);
+    await pool.recycle({ maxUnavailable: Infinity });
+    expect(ended).toMatchObject([{ reason: 'recycled' }, { reason: 'recycled' }]);
+  });
+
   it('keeps the process alive until it resolves, and no longer', async () => {
     const timers = watchAwakeTimers();
     const pool = createPool({ create: () => ({}), scheduler: asyncScheduler });

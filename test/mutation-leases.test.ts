@@ -124,6 +124,14 @@ describe('a lease that the pool takes back', () => {
     expect(borrower.error).toMatchObject({ state: { leased: 1 } });
   });
 
+  it('tells how long it was held when it gives notice, whenever it began', () => {
+    const { pool, time, events } = virtualPool({ maxLeaseMillis: 100, revokeGraceMillis: 10 });
+    time.advance(5);
+    borrow(pool);
+    time.advance(100);
+    expect(eventsOf(events, 'revoking')).toMatchObject([{ heldMillis: 100 }]);
+  });
+
   it('the pool looks at it when its limit is over, and not before', () => {
     const { pool, time } = virtualPool({
       min: 1,

@@ -10,6 +10,7 @@ import {
   InvalidOptionsError,
   LeaseReleasedError,
   LeaseRevokedError,
+  OverloadedError,
   PoolClosedError,
   PoolError,
   PoolExistsError,
@@ -145,8 +146,9 @@ describe('errors say what happened', () => {
     expect(Object.hasOwn(error, 'cause')).toBe(cause !== undefined);
   });
 
-  it('a waiting limit has its name', () => {
+  it('a waiting limit and an overload have their names', () => {
     expect(new WaitingLimitError('db', state, 4)).toMatchObject({ name: 'WaitingLimitError' });
+    expect(new OverloadedError('db', state, 4)).toMatchObject({ name: 'OverloadedError' });
   });
 
   it.each([
@@ -213,6 +215,24 @@ describe('options that make no sense are refused in words', () => {
     expect(refusal({ create, scheduler: callable }).option).toBe('scheduler');
   });
 
+  it('minIdle may be all of max', () => {
+    expect(() => createPool({ create, max: 2, minIdle: 2 })).not.toThrow();
+  });
+
+  it('a size that comes later is refused by its name', () => {
+    const { pool } = virtualPool();
+    expect(() => {
+      pool.resize({ max: 0 });
+    }).toThrow(expect.objectContaining({ option: 'max' }));
+  });
+
+  it('pools without a name are numbered', () => {
+    const [first, second] = [createPool({ create }), createPool({ create })].map(({ name }) =>
+      Number(/^pool-(\d+)$/.exec(name)?.[1]),
+    );
+    expect(second).toBe((first as number) + 1);
+  });
+
   it('minIdle may be above a max that is still to come', () => {
     expect(() => createPool({ create, minIdle: 20, max: new Subject<number>() })).not.toThrow();
   });
@@ -266,6 +286,13 @@ describe('the rule of an option is told in words', () => {
       words: 'must be a whole number of milliseconds from 0, or Infinity',
     },
     { option: 'permits', value: {}, words: 'must be a PermitSource' },
+    {
+      option: 'revokeGraceMillis',
+      value: Infinity,
+      words: 'must be a whole number of milliseconds above 0',
+    },
+    { option: 'queue', value: {}, words: 'must be made by fairQueue()' },
+    { option: 'admission', value: 'never', words: "must be 'wait' or an Admission" },
   ])('$option: $words', ({ option, value, words }) => {
     const error = refusal({ create, [option]: value });
     expect(error.option).toBe(option);

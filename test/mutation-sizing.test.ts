@@ -1,4 +1,4 @@
-import { config, Observable, Subject, type Subscriber } from 'rxjs';
+import { config, Observable, of, Subject, type Subscriber } from 'rxjs';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createPool, type Lease, type Permit, type PermitSource } from '../src/index.js';
 import { watchAwakeTimers } from './awake-timers.js';
@@ -152,6 +152,59 @@ describe('permits for what is needed', () => {
       expect(permits.released).toBe(1);
     },
   );
+
+  it('a permit goes to whoever waits, though another waits for one too', () => {
+    const permits = new Budget();
+    const { pool, made } = virtualPool({ max: 2, permits });
+    const first = borrow(pool);
+    borrow(pool);
+    permits.grant();
+    expect(first.lease.resource.number).toBe(1);
+    expect(made).toHaveLength(1);
+    expect(permits.released).toBe(0);
+  });
+
+  it('a permit that comes at once for one who leaves while it is asked for is given back', () => {
+    const leaving = new AbortController();
+    let released = 0;
+    const { pool, made } = virtualPool({
+      permits: {
+        acquire: () => {
+          leaving.abort();
+          return of({
+            release: () => {
+              released += 1;
+            },
+          });
+        },
+      },
+    });
+    const borrower = borrow(pool, { signal: leaving.signal });
+    expect(borrower.error).toMatchObject({ code: 'ACQUIRE_ABORTED' });
+    expect(made).toEqual([]);
+    expect(released).toBe(1);
+  });
+
+  it('a permit that is lost while its resource is being destroyed is told to nobody', () => {
+    const lost = new Subject<unknown>();
+    const permits = { acquire: () => of({ lost, release: () => undefined }) };
+    const { pool, time, events } = virtualPool({ permits }, { destroy: 10 });
+    void borrow(pool).lease.destroy();
+    lost.next('expired');
+    time.advance(10);
+    expect(pool.state).toMatchObject({ size: 0 });
+    expect(eventsOf(events, 'permitLost')).toEqual([]);
+  });
+
+  it('a close withdraws what was asked for a fill, and is done', () => {
+    const permits = new Budget();
+    const { pool, time } = virtualPool({ min: 1, permits });
+    time.advance(0);
+    expect(permits.requests).toHaveLength(1);
+    void pool.close();
+    expect(permits.requests).toEqual([]);
+    expect(pool.state.lifecycle).toBe('closed');
+  });
 
   it('a close that serves keeps the requests of those who wait', () => {
     const permits = new Budget();
@@ -311,6 +364,26 @@ describe('closing', () => {
 });
 
 describe('a drain that serves', () => {
+  it('of a paused pool lends what is idle first, and then aborts the creates that nobody needs', () => {
+    const time = new SteppedScheduler();
+    const signals: AbortSignal[] = [];
+    const { pool } = virtualPool({
+      scheduler: time,
+      create: ({ signal }) => {
+        const number = signals.push(signal);
+        return after(number === 1 ? 0 : 10, time, () => ({ number, ended: 0 }));
+      },
+      destroy: () => undefined,
+    });
+    warm(pool, 1);
+    pool.prefill(2).catch(() => undefined);
+    pool.pause();
+    const waiter = borrow(pool);
+    void pool.close({ waiters: 'serve' });
+    expect(waiter.leases).toHaveLength(1);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false, true]);
+  });
+
   it('makes nothing for min any more', () => {
     const { pool, time, made } = virtualPool({ min: 2, max: 3 }, { create: 10 });
     time.advance(10);
