@@ -166,11 +166,12 @@ describe('when the connection breaks', () => {
       target: { host: '127.0.0.1', port: postgres.server.port },
     });
     const ear = new Ear(proxy.url(postgres.server.url), 'orders', { checkEveryMillis: 50 });
-    await ear.until(() => ear.times === 1);
+    await ear.until(() => ear.times >= 1);
     proxy.halfOpen();
-    await ear.until(() => ear.times === 2);
-    await notify('orders', 'heard again');
-    await ear.until(() => ear.heard.length === 1);
+    await ear.until(() => ear.times >= 2);
+    // On a busy machine a good connection may fail so close a check too, and what is told then is lost.
+    while (ear.heard.length === 0) await notify('orders', 'heard again');
+    expect(ear.payloads).toContain('heard again');
     expect(ear.error).toBeUndefined();
     ear.stop();
   });
