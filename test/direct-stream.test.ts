@@ -1,6 +1,5 @@
 /* eslint rxjs-x/no-redundant-notify: off -- What comes after the end is what some of these tests are about. */
 import {
-  config,
   map,
   mergeMap,
   of,
@@ -10,9 +9,10 @@ import {
   type Subscriber,
   type Unsubscribable,
 } from 'rxjs';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { attach, DirectStream } from '../src/internal/direct-stream.js';
 import { countAlive } from './garbage.js';
+import { unhandledErrors } from './unhandled-errors.js';
 
 /** A stream under the test's hand, which writes down when it is torn down. */
 function producer() {
@@ -27,17 +27,6 @@ function producer() {
     });
   });
   return { log, stream, emit: () => subscriber };
-}
-
-/** What RxJS reports as unhandled until the test ends. */
-function unhandledErrors(): unknown[] {
-  const reported: unknown[] = [];
-  const { onUnhandledError } = config;
-  config.onUnhandledError = error => reported.push(error);
-  onTestFinished(() => {
-    config.onUnhandledError = onUnhandledError;
-  });
-  return reported;
 }
 
 describe('a direct stream', () => {

@@ -1,6 +1,5 @@
 import {
   concat,
-  config,
   EMPTY,
   finalize,
   ignoreElements,
@@ -11,7 +10,7 @@ import {
   throwError,
   timer,
 } from 'rxjs';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createPool, type CreateContext, type PoolEvent } from '../src/index.js';
 import { reportAttempt } from '../src/internal/create-context.js';
 import {
@@ -25,19 +24,9 @@ import {
   warm,
   type Thing,
 } from './virtual-pool.js';
+import { unhandledErrors } from './unhandled-errors.js';
 
 const thing = (): Thing => ({ number: 1, ended: 0 });
-
-/** Errors that are reported to nobody from now on. */
-function reports(): unknown[] {
-  const reported: unknown[] = [];
-  const { onUnhandledError } = config;
-  config.onUnhandledError = error => reported.push(error);
-  onTestFinished(() => {
-    config.onUnhandledError = onUnhandledError;
-  });
-  return reported;
-}
 
 describe('a create that fails', () => {
   it('tells how long it took, whenever it began', () => {
@@ -391,7 +380,7 @@ describe('use with async iterables and work that resists', () => {
   });
 
   it('work whose teardown throws keeps neither the error from the stream nor the resource', async () => {
-    const reported = reports();
+    const reported = unhandledErrors();
     const failure = new Error('cannot stop');
     const { pool, time } = virtualPool({ maxLeaseMillis: 10 });
     const errors: unknown[] = [];
