@@ -5,7 +5,8 @@ const candidates = [process.env['CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chro
 
 export const chromiumPath = candidates.find(path => path !== undefined && existsSync(path));
 
-export function openChromium() {
+/** @param {import('playwright-core').LaunchOptions} options */
+export function openChromium(options = {}) {
   return chromium.launch({
     executablePath: chromiumPath,
     headless: true,
@@ -15,5 +16,6 @@ export function openChromium() {
       ...['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
       ...['--disable-component-update', '--disable-sync'],
     ],
+    ...options,
   });
 }

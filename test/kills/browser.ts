@@ -10,6 +10,9 @@ const max = 3;
 /** Not compiled, and so not beside what is compiled of this file. */
 const chromium = new URL('../../../../test/dashboard/chromium.mjs', import.meta.url);
 
+/** At Ctrl-C Playwright would end this process before there is a verdict. */
+const ownSignals = { handleSIGINT: false, handleSIGTERM: false };
+
 /** Of all kills: those that take the whole browser, and those that take the process of a page. The others close a context. */
 const crashes = { browser: 0.3, page: 0.4 };
 
@@ -32,7 +35,7 @@ export const trial: KillTrial = {
       name: 'browser',
       max,
       minIdle: 1,
-      launch: async () => (browser = await openChromium()),
+      launch: async () => (browser = await openChromium(ownSignals)),
     });
     return {
       pool,
