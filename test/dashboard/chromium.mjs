@@ -5,7 +5,6 @@ const candidates = [process.env['CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chro
 
 export const chromiumPath = candidates.find(path => path !== undefined && existsSync(path));
 
-/** @param {import('playwright-core').LaunchOptions} options */
 export function openChromium(options = {}) {
   return chromium.launch({
     executablePath: chromiumPath,
