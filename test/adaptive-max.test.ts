@@ -115,9 +115,6 @@ describe.each(Object.entries(loads))('the size for %s', (_name, load) => {
     const found = pool.state.max;
     expect(rateOf(load, found)).toBeGreaterThanOrEqual(0.9 * best.rate);
     expect(Math.abs(found - best.size)).toBeLessThanOrEqual(Math.max(1, 0.1 * best.size));
-    const before = found;
-    await clock.pass(60_000);
-    expect(pool.state.max).toBe(before);
     sizing.unsubscribe();
   });
 });
@@ -150,7 +147,7 @@ describe('a load that becomes another one', () => {
     scene.load = computing(2);
     await clock.pass(2_500);
     scene.load = computing(4);
-    await clock.pass(20_000);
+    await clock.pass(10_000);
     expect(pool.state.max).toBe(found);
     const reasons = decisions.map(({ reason }) => reason).join('\n');
     expect(reasons).toContain('the load may be another one');
@@ -343,16 +340,21 @@ describe('a search', () => {
     min: 1,
     max: 100,
     tolerance: 0.05,
-    changeThreshold: 0.25,
+    changeThreshold: 0.2,
     confirmations: 2,
     recheckEvery: 60,
   };
 
-  /** Plays it against a curve until it holds. */
-  function play(search: SizeSearch, from: number, measure: (size: number) => number): SizeStep[] {
+  /** Plays it against a curve until it has come to hold a size, so many times. */
+  function play(
+    search: SizeSearch,
+    from: number,
+    measure: (size: number) => number,
+    times = 1,
+  ): SizeStep[] {
     const steps: SizeStep[] = [];
     let at = from;
-    for (let turn = 0; turn < 50; turn += 1) {
+    for (let turn = 0; turn < 100; turn += 1) {
       const perSecond = measure(at);
       const step = search.next({
         size: at,
@@ -362,7 +364,9 @@ describe('a search', () => {
       });
       steps.push(step);
       at = step.size;
-      if (search.phase === 'holding') break;
+      if (search.phase === 'holding' && (steps.at(-2)?.phase ?? 'climbing') !== 'holding')
+        times -= 1;
+      if (times === 0) break;
     }
     return steps;
   }
@@ -372,14 +376,87 @@ describe('a search', () => {
     expect(steps.at(-1)?.size).toBeGreaterThanOrEqual(47);
   });
 
-  it('measures again what is too near to the line to call, twice at most', () => {
+  it('measures again what is too near to the line to call, four times at most', () => {
     const measured: number[] = [];
     play(new SizeSearch(manner), 4, at => {
       measured.push(at);
       // Half of the best size gives just what the tolerance allows.
       return at >= 4 ? 1_000 : at === 2 ? 951 : 500;
     });
-    expect(measured.filter(at => at === 2)).toHaveLength(3);
+    expect(measured.filter(at => at === 2)).toHaveLength(4);
+    expect(measured.filter(at => at === 1)).toHaveLength(1);
+  });
+
+  it('does so by turns with the best: a machine that has become slower makes no size look small', () => {
+    const measured: number[] = [];
+    const steps = play(new SizeSearch(manner), 8, at => {
+      measured.push(at);
+      const slower = measured.length > 3 ? 0.93 : 1;
+      return slower * 100 * Math.min(at, 4);
+    });
+    expect(steps.at(-1)).toMatchObject({ size: 4, phase: 'holding' });
+  });
+
+  describe.each([
+    ['flat from three on', (at: number) => [55, 90, 98][at - 1] ?? 100, 3],
+    ['flat from twelve on', (at: number) => Math.min(at, 12), 12],
+    ['flat from six on', (at: number) => [18, 36, 53, 70, 85, 96][at - 1] ?? 100, 6],
+  ])('on a machine whose speed varies, with throughput that is %s', (_name, curve, best) => {
+    // As it was measured on two cores of a busy host: what disturbs one measurement disturbs the next one too, and
+    // one of twenty falls into a stall.
+    const seeds = Array.from({ length: 100 }, (_, index) => index + 1);
+    const found = seeds.map(seed => {
+      const random = seededRandom(seed);
+      const deviation = () => random() + random() + random() + random() - 2;
+      let drift = 0;
+      const steps = play(new SizeSearch(manner), 1 + (seed % 40), at => {
+        drift = 0.8 * drift + 0.03 * deviation();
+        const stall = random() < 0.05 ? 0.3 * random() : 0;
+        return curve(at) * (1 + drift) * (1 + 0.04 * deviation()) * (1 - stall);
+      });
+      return steps.at(-1)?.size ?? 0;
+    });
+
+    it('most searches, 85 of 100, end at the smallest size that does it, or one beside it', () => {
+      expect(found.filter(at => Math.abs(at - best) <= 1).length).toBeGreaterThanOrEqual(85);
+    });
+
+    it('all end at a size that has nine tenths of the best throughput', () => {
+      expect(found.filter(at => curve(at) < 0.9 * curve(best))).toEqual([]);
+    });
+  });
+
+  it('that fell into a bad minute is put right by the next one, after eight quiet measurements', () => {
+    const search = new SizeSearch(manner);
+    let isBad = true;
+    const measure = (at: number) => 100 * Math.min(at, 4) * (isBad && at < 8 ? 0.7 : 1);
+    expect(play(search, 12, measure).at(-1)).toMatchObject({ size: 9, phase: 'holding' });
+    isBad = false;
+    const steps = play(search, 9, measure, 2);
+    expect(steps.slice(0, 8).map(({ size }) => size)).toEqual([9, 9, 9, 9, 9, 9, 9, 14]);
+    expect(steps[7]?.reason).toBe(
+      '9 was right 8 times: other sizes are tried again, a larger one first',
+    );
+    expect(steps.at(-1)).toMatchObject({ size: 4, phase: 'holding' });
+  });
+
+  it('is repeated ever less often while it ends at the same size, and often again once it does not', () => {
+    const search = new SizeSearch({ ...manner, recheckEvery: 40 });
+    let knee = 6;
+    const quiet: number[] = [];
+    let at = 6;
+    let held = 0;
+    for (let turn = 0; turn < 400; turn += 1) {
+      if (turn === 250) knee = 20;
+      const perSecond = 100 * Math.min(at, knee);
+      const before = search.phase;
+      at = search.next({ size: at, perSecond, holdMillis: 10, noise: 0.01 }).size;
+      if (before === 'holding') held += 1;
+      if (before !== 'holding' || search.phase === 'holding') continue;
+      quiet.push(held);
+      held = 0;
+    }
+    expect(quiet).toEqual([8, 16, 32, 40, 40, 40, 40, 40, 8, 16, 32]);
   });
 
   it('does not take for the best of a load what was measured while it still was another one (240 of 300)', () => {
@@ -393,11 +470,11 @@ describe('a search', () => {
     expect(steps.at(-1)).toMatchObject({ size: 12, phase: 'holding' });
   });
 
-  it('needs eighteen measurements at the most', () => {
+  it('needs twenty-two measurements at the most where nothing disturbs them', () => {
     for (const knee of [1, 2, 3, 5, 8, 13, 21, 34, 55, 89]) {
       for (const from of [1, 10, 100]) {
         const steps = play(new SizeSearch(manner), from, at => 100 * Math.min(at, knee));
-        expect(steps.length).toBeLessThanOrEqual(18);
+        expect(steps.length).toBeLessThanOrEqual(22);
         const found = steps.at(-1)?.size as number;
         expect(found).toBeGreaterThanOrEqual(0.9 * knee);
         expect(found).toBeLessThanOrEqual(Math.max(knee + 1, 1.1 * knee));

@@ -29,11 +29,11 @@ export interface AdaptiveMaxOptions {
    * crowd at the server is worth. Default 0.05.
    */
   readonly tolerance?: number | undefined;
-  /** Throughput or hold time that go this far from what they were are another load. Default 0.25. */
+  /** Throughput or hold time that go this far from what they were are another load. Default 0.2. */
   readonly changeThreshold?: number | undefined;
   /** Measurements in a row that have to say so, before anything is changed. Default 2. */
   readonly confirmations?: number | undefined;
-  /** Quiet measurements after which other sizes are tried again, whatever happens. Default 60. */
+  /** So many quiet measurements at the most, and other sizes are tried again, whatever happens. Default 60. */
   readonly recheckEvery?: number | undefined;
   /** Clock and timer. It does not keep a Node process alive. Default `asyncScheduler`. */
   readonly scheduler?: SchedulerLike | undefined;
@@ -82,8 +82,10 @@ export interface AdaptiveMax extends Unsubscribable, Disposable {
  *
  * While requests wait it measures throughput (leases that end) and hold time at one size after the other: up by half
  * as long as throughput rises, then the smallest size that does as well as the best but for `tolerance`, found by
- * halving; never below what Little's law asks for. That size stays until throughput or hold time, at the same size,
- * have become others; now and then other sizes are tried all the same. Where nobody waits, `max` limits nobody: it stays, and nothing can be learned.
+ * halving; never below what Little's law asks for. What lies too near to the line is measured again, by turns with the
+ * best. That size stays until throughput or hold time, at the same size, have become others; other sizes are tried all
+ * the same after 8 quiet measurements, and ever less often while that finds the same. Where nobody waits, `max` limits
+ * nobody: it stays, and nothing can be learned.
  *
  * It starts at once, reads only `pool.stats` and `pool.state`, calls `pool.resize({ max })`, and ends when the pool
  * closes. It takes every lease for one piece of work: leases that fail fast look like throughput, so put a
@@ -144,7 +146,7 @@ class Controller implements AdaptiveMax {
       min,
       max,
       tolerance: this.#tolerance,
-      changeThreshold: options.changeThreshold ?? 0.25,
+      changeThreshold: options.changeThreshold ?? 0.2,
       confirmations: options.confirmations ?? 2,
       recheckEvery: options.recheckEvery ?? 60,
     });

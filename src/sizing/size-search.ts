@@ -1,12 +1,4 @@
-/** What a size came to while requests waited. */
-export interface SizeMeasurement {
-  readonly size: number;
-  /** Leases that ended, in a second. */
-  readonly perSecond: number;
-  readonly holdMillis: number;
-  /** The standard error of `perSecond`, as a share of it. */
-  readonly noise: number;
-}
+import { ThroughputCurve, type CurvePoint, type SizeMeasurement } from './throughput-curve.js';
 
 /** `climbing`: larger sizes are tried; `narrowing`: the smallest that does as well; `holding`: it was found. */
 export type SizingPhase = 'climbing' | 'narrowing' | 'holding';
@@ -28,7 +20,7 @@ export interface SearchManner {
   readonly changeThreshold: number;
   /** Measurements in a row that have to say so. */
   readonly confirmations: number;
-  /** Measurements after which other sizes are tried again. */
+  /** Quiet measurements, at the most, after which other sizes are tried again. */
   readonly recheckEvery: number;
 }
 
@@ -36,19 +28,10 @@ export interface SearchManner {
 const growth = 1.5;
 /** Sizes larger by this without a gain, one after the other, end the way up: one of them may have been bad luck. */
 const missesAllowed = 2;
-/** A size that is larger by less tells nothing of how hold times go with the size. */
-const apart = 1.2;
-/** Hold times that grow by less than this share of what the size does are the server's own. */
-const flat = 0.2;
-/** The same size is measured again so often when it is too close to call. */
-const repeats = 2;
-
-interface Point {
-  readonly size: number;
-  perSecond: number;
-  holdMillis: number;
-  count: number;
-}
+/** What does less than this share of what is wanted is too small beyond doubt. */
+const farBelow = 2 / 3;
+/** Quiet measurements before a size that was just found is looked at again; twice as many each time it is confirmed. */
+const firstRecheck = 8;
 
 /**
  * Looks for the smallest size that has, but for the tolerance, the throughput of the best one. Throughput as a function
@@ -59,37 +42,28 @@ interface Point {
 export class SizeSearch {
   phase: SizingPhase = 'climbing';
   readonly #manner: SearchManner;
-  #points = new Map<number, Point>();
+  #curve: ThroughputCurve;
   #misses = 0;
   #reference: { perSecond: number; holdMillis: number } | undefined = undefined;
   #strikes = 0;
   #held = 0;
+  #recheckAfter = firstRecheck;
+  /** What this load's search before this one ended with: the size, and the size below it that was too small. */
+  #before: { readonly found: number; readonly tooSmall: number } | undefined = undefined;
 
   constructor(manner: SearchManner) {
     this.#manner = manner;
+    this.#curve = new ThroughputCurve(manner.tolerance);
   }
 
   /** The best throughput seen in this search, in leases a second. */
   get best(): number {
-    let best = 0;
-    for (const { perSecond } of this.#points.values()) best = Math.max(best, perSecond);
-    return best;
+    return this.#curve.best;
   }
 
-  /**
-   * The least size that could carry the best throughput, by Little's law: leases a second times seconds held. It can
-   * be told only from hold times that do not fall any more with the size, and so are the server's own.
-   */
+  /** The least size that could carry the best throughput, by Little's law; `min` as long as that cannot be told. */
   get floor(): number {
-    const { min } = this.#manner;
-    const sorted = this.#sorted();
-    const smallest = sorted[0];
-    if (smallest === undefined) return min;
-    const next = sorted.find(({ size }) => size >= apart * smallest.size);
-    if (next === undefined) return min;
-    const slower = next.holdMillis / smallest.holdMillis - 1;
-    if (slower > flat * (next.size / smallest.size - 1)) return min;
-    return Math.max(min, Math.ceil((this.#threshold * smallest.holdMillis) / 1_000));
+    return Math.max(this.#manner.min, this.#curve.floor);
   }
 
   /** Nobody waits at this size: it is enough, and what it could do cannot be seen. */
@@ -116,16 +90,15 @@ export class SizeSearch {
   #climb(measurement: SizeMeasurement): SizeStep {
     const { size, perSecond } = measurement;
     const { max, tolerance } = this.#manner;
-    const before = this.best;
-    this.#enter(measurement);
-    const gain = before === 0 ? Infinity : perSecond / before - 1;
+    const before = this.#curve.top?.perSecond;
+    this.#curve.enter(measurement);
+    const gain = before === undefined ? Infinity : perSecond / before - 1;
     this.#misses = gain > tolerance / 2 ? 0 : this.#misses + 1;
     const told =
-      before === 0 ? 'the first measurement' : `${percent(gain)} against the best before`;
+      before === undefined ? 'the first measurement' : `${percent(gain)} against the best before`;
     if (size < max && this.#misses < missesAllowed) {
-      const larger = Math.min(max, Math.max(size + 1, Math.round(size * growth)));
       return this.#step(
-        larger,
+        this.#larger(size),
         `requests wait and ${rate(perSecond)} is ${told}: a larger size is tried`,
       );
     }
@@ -134,69 +107,88 @@ export class SizeSearch {
     return this.#narrowOn(end);
   }
 
+  #larger(size: number): number {
+    return Math.min(this.#manner.max, Math.max(size + 1, Math.round(size * growth)));
+  }
+
   // ── Narrowing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   #narrow(measurement: SizeMeasurement): SizeStep {
-    const { size, noise } = measurement;
-    const point = this.#enter(measurement);
-    const off = point.perSecond / this.#threshold - 1;
-    const margin = Math.max(noise / Math.sqrt(point.count), this.#manner.tolerance / 5);
-    if (Math.abs(off) < margin && point.count <= repeats) {
-      return this.#step(
-        size,
-        `${rate(point.perSecond)} is too near to the line to call: once more`,
-      );
-    }
-    const share = percent(point.perSecond / this.best - 1);
-    const verdict = off >= 0 ? 'does as well' : 'is too small';
-    return this.#narrowOn(`${size} ${verdict} (${share} against the best)`);
+    const curve = this.#curve;
+    curve.enter(measurement);
+    const { size } = measurement;
+    const { perSecond } = curve.points.find(point => point.size === size) as CurvePoint;
+    const verdict = perSecond >= curve.threshold ? 'does as well' : 'is too small';
+    return this.#narrowOn(
+      `${size} ${verdict} (${percent(perSecond / curve.best - 1)} against the best)`,
+    );
   }
 
-  /** The smallest size known to be good, and above it the largest known not to be. */
+  /** Between the smallest size known to be good and, below it, the largest known not to be. */
   #narrowOn(why: string): SizeStep {
-    const sorted = this.#sorted();
-    const best = sorted.reduce((one, other) => (other.perSecond > one.perSecond ? other : one));
-    if (best.count === 1) {
-      return this.#step(best.size, `${why}; the best so far may have had luck: once more`);
-    }
-    const threshold = this.#threshold;
-    const good = sorted.find(({ perSecond }) => perSecond >= threshold) as Point;
-    const floor = this.floor;
-    let bad = 0;
-    for (const { size } of sorted) if (size < good.size) bad = size;
-    const below = Math.max(bad, floor - 1);
-    if (good.size - below <= Math.max(1, Math.floor(good.size / 20))) {
-      return this.#found(
-        good,
-        `${why}: ${good.size} is the smallest that does as well as the best`,
+    const { points, threshold, top } = this.#curve;
+    const good = points.find(({ perSecond }) => perSecond >= threshold) as CurvePoint;
+    const bad = points.findLast(({ size }) => size < good.size);
+    const border = bad === undefined ? [good] : [good, bad];
+    const doubtful = border.find(point => this.#curve.isDoubtful(point));
+    if (doubtful !== undefined) {
+      // By turns with the best, so that a machine that has become slower meanwhile does not make a size look small.
+      const again = (top as CurvePoint).count < doubtful.count ? (top as CurvePoint) : doubtful;
+      return this.#step(
+        again.size,
+        `${why}; ${doubtful.size} is too near to the line to call: ${again.size} once more`,
       );
     }
-    // Nothing is known below: half of it costs half the throughput at the most, and for one measurement.
-    const isBlind = bad === 0 && floor === this.#manner.min;
-    const middle = isBlind ? good.size >> 1 : (below + good.size) >> 1;
-    const smaller = Math.max(below + 1, this.#manner.min, middle);
-    if (smaller >= good.size) {
-      return this.#found(good, `${why}: ${good.size} is the smallest that is allowed`);
+    const below = Math.max(bad?.size ?? 0, this.floor - 1);
+    if (good.size - below > Math.max(1, Math.floor(good.size / 20))) {
+      return this.#step(this.#between(below, good.size), `${why}: a smaller size is tried`);
     }
-    return this.#step(smaller, `${why}: a smaller size is tried`);
+    // One measurement alone may have fallen into a stall of the machine; none makes a size look that small.
+    const single = border.find(
+      ({ count, perSecond }) => count === 1 && perSecond > farBelow * threshold,
+    );
+    if (single !== undefined) {
+      return this.#step(single.size, `${why}; ${single.size} was measured once only: once more`);
+    }
+    const isLeast = good.size === this.#manner.min ? 'is allowed' : 'does as well as the best';
+    return this.#found(
+      good,
+      bad?.size ?? 0,
+      `${why}: ${good.size} is the smallest that ${isLeast}`,
+    );
+  }
+
+  #between(below: number, good: number): number {
+    const { min } = this.#manner;
+    const { found, tooSmall } = this.#before ?? { found: 0, tooSmall: 0 };
+    // What was found before is confirmed by the size that was too small then; where that is good now, it was luck.
+    if (good === found && tooSmall > below) return tooSmall;
+    // Nothing is known below: half of it costs half the throughput at the most, and for one measurement.
+    const isBlind = below < min;
+    return Math.max(below + 1, min, isBlind ? good >> 1 : (below + good) >> 1);
   }
 
   // ── Holding ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #found({ size, perSecond, holdMillis }: Point, reason: string): SizeStep {
+  #found({ size, perSecond, holdMillis }: CurvePoint, tooSmall: number, reason: string): SizeStep {
     this.phase = 'holding';
     this.#reference = { perSecond, holdMillis };
     this.#strikes = 0;
     this.#held = 0;
+    const before = this.#before?.found ?? 0;
+    const isConfirmed = Math.abs(size - before) <= Math.max(1, size / 10);
+    this.#recheckAfter = isConfirmed ? 2 * this.#recheckAfter : firstRecheck;
+    this.#before = { found: size, tooSmall };
     return this.#step(size, reason);
   }
 
   #hold(measurement: SizeMeasurement): SizeStep {
     const { size, perSecond, holdMillis } = measurement;
-    const { changeThreshold, confirmations, recheckEvery, max } = this.#manner;
+    const { changeThreshold, confirmations, recheckEvery } = this.#manner;
     const reference = this.#reference;
     if (reference === undefined) {
       this.#begin();
+      this.#before = undefined;
       const step = this.#climb(measurement);
       return { ...step, reason: `requests wait again; ${step.reason}` };
     }
@@ -212,52 +204,31 @@ export class SizeSearch {
       }
       // What has just been measured may have seen both loads, and would be a best that no size ever has again.
       this.#begin();
+      this.#before = undefined;
       return this.#step(size, `the load is another one (${facts}): it is measured from here on`);
     }
     this.#strikes = 0;
     // What drifts slowly is followed.
     reference.perSecond += (perSecond - reference.perSecond) / 8;
     reference.holdMillis += (holdMillis - reference.holdMillis) / 8;
-    if (this.#held < recheckEvery) {
+    if (this.#held < Math.min(recheckEvery, this.#recheckAfter)) {
       return this.#step(size, `${size} stays: ${rate(perSecond)}, as it was`);
     }
-    // Nothing became slower at this size, and yet another one may be the best by now.
-    this.phase = 'climbing';
-    this.#points = new Map();
+    // Nothing became slower at this size, and yet another one may be the best by now, or has been all along: the
+    // search may have fallen into a bad minute of the machine.
+    this.#begin();
     this.#misses = missesAllowed - 1;
-    this.#enter({ ...measurement, perSecond: reference.perSecond });
-    const larger = Math.min(max, Math.max(size + 1, Math.round(size * growth)));
-    return this.#step(larger, 'it has been long: other sizes are tried, a larger one first');
+    this.#curve.enter(measurement);
+    return this.#step(
+      this.#larger(size),
+      `${size} was right ${this.#held} times: other sizes are tried again, a larger one first`,
+    );
   }
 
   #begin(): void {
     this.phase = 'climbing';
-    this.#points = new Map();
+    this.#curve = new ThroughputCurve(this.#manner.tolerance);
     this.#misses = 0;
-  }
-
-  // ── What is known ─────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** From here on a size is as good as the best. */
-  get #threshold(): number {
-    return this.best * (1 - this.#manner.tolerance);
-  }
-
-  #enter({ size, perSecond, holdMillis }: SizeMeasurement): Point {
-    const known = this.#points.get(size);
-    if (known === undefined) {
-      const point = { size, perSecond, holdMillis, count: 1 };
-      this.#points.set(size, point);
-      return point;
-    }
-    known.count += 1;
-    known.perSecond += (perSecond - known.perSecond) / known.count;
-    known.holdMillis += (holdMillis - known.holdMillis) / known.count;
-    return known;
-  }
-
-  #sorted(): Point[] {
-    return [...this.#points.values()].sort((one, other) => one.size - other.size);
   }
 
   #step(size: number, reason: string): SizeStep {
