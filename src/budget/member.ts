@@ -1,6 +1,7 @@
-import { BehaviorSubject, Observable, Subject, Subscription, type Subscriber } from 'rxjs';
+import { Observable, Subscription, type Subscriber } from 'rxjs';
 import type { Permit, PermitRequest } from '../index.js';
 import { Alarm } from './alarm.js';
+import { Announcer } from './announcer.js';
 import type { Budget, BudgetEvent, BudgetState, FleetState } from './budget.js';
 import {
   BudgetAnswerTimeoutError,
@@ -8,6 +9,7 @@ import {
   type PermitLossReason,
   PermitLostError,
 } from './errors.js';
+import { Holdings, type Hold } from './holdings.js';
 import type { ResolvedOptions } from './options.js';
 import type { Answer, BudgetServer, Report } from './protocol.js';
 
@@ -20,18 +22,6 @@ interface Ask {
   readonly at: number;
   /** Since when the server surely knows of it. */
   knownAt: number | undefined;
-}
-
-interface Hold {
-  readonly id: number;
-  readonly pool: string;
-  readonly at: number;
-  readonly lost$: Subject<never>;
-  floor: boolean;
-  /** Since when it is on its way back. */
-  leavingAt: number | undefined;
-  /** Its pool was told. */
-  isLost: boolean;
 }
 
 interface Call {
@@ -58,25 +48,17 @@ export class Member implements Budget {
   readonly #options: ResolvedOptions;
   readonly #server: BudgetServer;
   readonly #alarm: Alarm;
-  readonly #events = new Subject<BudgetEvent>();
-  readonly #states: BehaviorSubject<BudgetState>;
-  /** Publishing leaves in order, whatever a subscriber does meanwhile. */
-  readonly #outbox: (() => void)[] = [];
+  readonly #announcer: Announcer;
   readonly #asks = new Map<number, Ask>();
-  readonly #holds = new Map<number, Hold>();
+  readonly #holdings: Holdings;
   #lastId = 0;
   #sequence = 0;
   #epoch = '';
   #fleet: FleetState | undefined = undefined;
-  /** How many permits this member may keep, as of the last answer. */
-  #allowed = Infinity;
-  /** Since when more than that are held. */
-  #recalledAt = Infinity;
   #call: Call | undefined = undefined;
   /** The server does not know yet what there is. */
   #dirty = false;
   #busy = false;
-  #publishing = false;
   #spokeAt = -Infinity;
   #renewedAt = -Infinity;
   /** When the last report left that was answered: from here on the time to live counts, at the latest. */
@@ -97,9 +79,10 @@ export class Member implements Budget {
     this.#alarm = new Alarm(options.scheduler, () => {
       this.#tick();
     });
-    this.#states = new BehaviorSubject(this.#stateNow());
-    this.state$ = this.#states.asObservable();
-    this.events$ = this.#events.asObservable();
+    this.#holdings = new Holdings(options.takeBackAfterMillis);
+    this.#announcer = new Announcer(this.#stateNow());
+    this.state$ = this.#announcer.state$;
+    this.events$ = this.#announcer.events$;
   }
 
   get state(): BudgetState {
@@ -132,7 +115,7 @@ export class Member implements Budget {
       this.#disposed = resolve;
     });
     if (this.#disposed === undefined) return this.#disposing;
-    const [asks, holds] = [[...this.#asks.values()], [...this.#holds.values()]];
+    const [asks, holds] = [[...this.#asks.values()], this.#holdings.all];
     this.#asks.clear();
     for (const hold of holds) this.#lose(hold, 'disposed');
     for (const { request, subscriber } of asks) {
@@ -153,7 +136,7 @@ export class Member implements Budget {
   }
 
   get #isIdle(): boolean {
-    return this.#asks.size + this.#holds.size === 0;
+    return this.#asks.size + this.#holdings.size === 0;
   }
 
   #changed(): void {
@@ -193,7 +176,7 @@ export class Member implements Budget {
       turnMillis,
       recallAfterMillis,
       epoch: this.#epoch,
-      holds: [...this.#holds.values()].map(({ id, floor }) => ({ id, floor })),
+      holds: this.#holdings.all.map(({ id, floor }) => ({ id, floor })),
       asks: [...this.#asks].map(([id, { request }]) => ({ id, floor: request.floor })),
     };
     const call: Call = { report, at: now, subscription: new Subscription() };
@@ -262,12 +245,13 @@ export class Member implements Budget {
       if (ask !== undefined) ask.knownAt ??= now;
     }
     for (const id of answer.lost) {
-      const hold = this.#holds.get(id);
-      if (hold === undefined) continue;
-      this.#lose(hold, 'expired');
+      const hold = this.#holdings.get(id);
+      if (hold !== undefined) this.#lose(hold, 'expired');
     }
     const kept = report.holds.length - answer.lost.length + answer.granted.length;
-    this.#allow(answer.recall === 0 ? Infinity : kept - answer.recall, now);
+    const allowed = answer.recall === 0 ? Infinity : kept - answer.recall;
+    const recalled = this.#holdings.allow(allowed, now);
+    if (recalled > 0) this.#publish({ type: 'recalled', count: recalled });
     for (const id of answer.granted) this.#grant(id);
     if (this.#disposed !== undefined && this.#isIdle && !this.#dirty) this.#end();
   }
@@ -288,29 +272,6 @@ export class Member implements Budget {
     else this.#speak();
   }
 
-  #allow(allowed: number, now: number): void {
-    this.#allowed = allowed;
-    const recalled = this.#recalled(now);
-    if (recalled === 0) {
-      this.#recalledAt = Infinity;
-    } else if (this.#recalledAt === Infinity) {
-      this.#recalledAt = now;
-      this.#publish({ type: 'recalled', count: recalled });
-    }
-  }
-
-  /** Permits that are to come back and are not on their way. What does not arrive is not on its way for ever. */
-  #recalled(now: number): number {
-    if (this.#allowed === Infinity) return 0;
-    let staying = 0;
-    for (const { leavingAt } of this.#holds.values()) {
-      if (leavingAt === undefined || now - leavingAt >= this.#options.takeBackAfterMillis) {
-        staying += 1;
-      }
-    }
-    return Math.max(0, staying - this.#allowed);
-  }
-
   #grant(id: number): void {
     // Withdrawn meanwhile: the next report does not name it, and so it goes back.
     const ask = this.#asks.get(id);
@@ -320,69 +281,25 @@ export class Member implements Budget {
     }
     const { request, subscriber, at } = ask;
     const now = this.#alarm.now();
-    const hold: Hold = {
-      id,
-      pool: request.pool,
-      at: now,
-      lost$: new Subject(),
-      floor: request.floor,
-      leavingAt: undefined,
-      isLost: false,
-    };
-    if (this.#holds.size === 0) this.#renewedAt = now;
+    const { pool, floor } = request;
+    if (this.#holdings.size === 0) this.#renewedAt = now;
     this.#asks.delete(id);
-    this.#holds.set(id, hold);
-    this.#publish({
-      type: 'granted',
-      pool: request.pool,
-      floor: request.floor,
-      waitedMillis: now - at,
-    });
+    const hold = this.#holdings.add(id, pool, floor, now);
+    this.#publish({ type: 'granted', pool, floor, waitedMillis: now - at });
     subscriber.next({
       release: () => {
-        if (!this.#holds.delete(id)) return;
-        const heldMillis = this.#alarm.now() - now;
-        this.#publish({ type: 'released', pool: hold.pool, heldMillis });
+        if (!this.#holdings.remove(hold)) return;
+        this.#publish({ type: 'released', pool, heldMillis: this.#alarm.now() - now });
         this.#changed();
       },
-      recall: () => this.#recall(hold),
+      recall: () => this.#holdings.recall(hold, this.#alarm.now()),
       lost: hold.lost$.asObservable(),
     });
     subscriber.complete();
   }
 
-  #recall(hold: Hold): boolean {
-    if (!this.#holds.has(hold.id) || hold.leavingAt !== undefined) return true;
-    const now = this.#alarm.now();
-    if (this.#recalled(now) === 0) return false;
-    if (hold.floor) {
-      // A floor is a number of permits, not these very ones.
-      const other = [...this.#holds.values()].find(
-        each => each.pool === hold.pool && !each.floor && each.leavingAt === undefined,
-      );
-      if (other === undefined) return false;
-      other.floor = true;
-      hold.floor = false;
-    }
-    hold.leavingAt = now;
-    return true;
-  }
-
-  /** No lease ended in time: the oldest go, which are the ones that are idle if any is. */
-  #takeBack(now: number): void {
-    let left = this.#recalled(now);
-    for (const hold of [...this.#holds.values()]) {
-      if (left <= 0) break;
-      if (hold.floor || hold.leavingAt !== undefined) continue;
-      left -= 1;
-      hold.leavingAt = now;
-      this.#tellLoss(hold, 'recalled');
-    }
-    this.#recalledAt = this.#recalled(now) > 0 ? now : Infinity;
-  }
-
   #lose(hold: Hold, reason: PermitLossReason): void {
-    this.#holds.delete(hold.id);
+    this.#holdings.remove(hold);
     this.#tellLoss(hold, reason);
   }
 
@@ -408,7 +325,7 @@ export class Member implements Budget {
       ([, one], [, other]) => Number(other.request.floor) - Number(one.request.floor),
     );
     for (const [id] of byFloor) {
-      if (this.#holds.size >= this.#ownShare) return;
+      if (this.#holdings.size >= this.#ownShare) return;
       this.#grant(id);
     }
   }
@@ -417,11 +334,8 @@ export class Member implements Budget {
   #giveUp(): void {
     this.#gaveUp = true;
     if (this.#options.whenAway === 'keep') return;
-    const byWorth = [...this.#holds.values()].sort(
-      (one, other) => Number(other.floor) - Number(one.floor) || one.id - other.id,
-    );
     const now = this.#alarm.now();
-    for (const hold of byWorth.slice(this.#ownShare)) {
+    for (const hold of this.#holdings.beyond(this.#ownShare)) {
       // It stays in the books until the pool gives it back: a lease may go on with it, and a server that comes back
       // soon enough must not give it to somebody else meanwhile.
       hold.leavingAt ??= now;
@@ -434,7 +348,7 @@ export class Member implements Budget {
    * it counts as away by then or not.
    */
   get #surrenderAt(): number {
-    if (this.#gaveUp || this.#holds.size === 0) return Infinity;
+    if (this.#gaveUp || this.#holdings.size === 0) return Infinity;
     const { ttlMillis } = this.#options;
     const at = this.#heardAt + ttlMillis * 0.8;
     // Whoever comes too late has stood still, or its clock was set: the server may say, but only if it does so at once.
@@ -462,10 +376,6 @@ export class Member implements Budget {
     return Math.min(renewAt, lookAt);
   }
 
-  get #takeBackAt(): number {
-    return this.#recalledAt + this.#options.takeBackAfterMillis;
-  }
-
   #tick(): void {
     const now = this.#alarm.now();
     const call = this.#call;
@@ -477,7 +387,9 @@ export class Member implements Budget {
         call.subscription.unsubscribe();
         this.#unanswered(new BudgetAnswerTimeoutError(now - call.at));
       }
-      if (now >= this.#takeBackAt) this.#takeBack(now);
+      if (now >= this.#holdings.takeBackAt) {
+        for (const hold of this.#holdings.takeBack(now)) this.#tellLoss(hold, 'recalled');
+      }
       if (this.#call === undefined && now >= this.#speakAt) {
         this.#dirty = true;
         // What comes of it decides whether it is away still.
@@ -494,7 +406,7 @@ export class Member implements Budget {
     if (this.#hasEnded) return;
     const { answerTimeoutMillis } = this.#options;
     const speakAt = this.#call === undefined ? this.#speakAt : this.#call.at + answerTimeoutMillis;
-    this.#alarm.set(Math.min(speakAt, this.#surrenderAt, this.#takeBackAt));
+    this.#alarm.set(Math.min(speakAt, this.#surrenderAt, this.#holdings.takeBackAt));
     if (this.#isIdle) {
       this.#waking?.unsubscribe();
       this.#waking = undefined;
@@ -530,19 +442,15 @@ export class Member implements Budget {
     this.#waking?.unsubscribe();
     this.#publish({ type: 'disposed' });
     this.#publishState();
-    this.#send(() => {
-      this.#events.complete();
-      this.#states.complete();
-      resolve();
-    });
+    this.#announcer.complete(resolve);
   }
 
   #stateNow(): BudgetState {
     return {
       lifecycle: this.#disposing === undefined ? 'running' : 'disposed',
-      held: this.#holds.size,
+      held: this.#holdings.size,
       waiting: this.#asks.size,
-      recalled: this.#recalled(this.#alarm.now()),
+      recalled: this.#holdings.recalled(this.#alarm.now()),
       away: this.#away !== undefined,
       fleet: this.#fleet,
     };
@@ -550,41 +458,10 @@ export class Member implements Budget {
 
   #publish(facts: Facts): void {
     const event = { ...facts, at: this.#alarm.now(), state: this.#stateNow() } as BudgetEvent;
-    this.#send(() => {
-      this.#events.next(event);
-    });
+    this.#announcer.tell(event);
   }
 
   #publishState(): void {
-    const state = this.#stateNow();
-    this.#send(() => {
-      if (!isSame(this.#states.value, state)) this.#states.next(state);
-    });
+    this.#announcer.tellState(this.#stateNow());
   }
-
-  #send(work: () => void): void {
-    this.#outbox.push(work);
-    if (this.#publishing) return;
-    this.#publishing = true;
-    try {
-      for (let next = this.#outbox.shift(); next !== undefined; next = this.#outbox.shift()) next();
-    } finally {
-      this.#publishing = false;
-    }
-  }
-}
-
-function isSame(one: BudgetState, other: BudgetState): boolean {
-  const [a, b] = [one.fleet, other.fleet];
-  return (
-    one.lifecycle === other.lifecycle &&
-    one.held === other.held &&
-    one.waiting === other.waiting &&
-    one.recalled === other.recalled &&
-    one.away === other.away &&
-    a?.limit === b?.limit &&
-    a?.out === b?.out &&
-    a?.waiting === b?.waiting &&
-    a?.members === b?.members
-  );
 }
