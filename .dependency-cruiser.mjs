@@ -58,6 +58,7 @@ const dashboard = '^src/dashboard/';
 const registry = '^src/registry/';
 const backEndIndex =
   '^src/(postgres|mysql|sqlite|redis|mongodb|http|websocket|worker|browser)/index\\.ts$';
+const shared = '^src/shared/';
 const metrics = '^src/metrics/index\\.ts$';
 const rxjs = 'node_modules/rxjs/dist/[^/]+/index\\.(js|d\\.ts)$'; // 'rxjs' itself, none of its inner entries
 const notTypes = layersHoldForTypes ? {} : { dependencyTypesNot: ['type-only'] };
@@ -101,10 +102,17 @@ export default {
     },
     {
       name: 'sub-path-through-index',
-      comment: 'A sub-path uses the public interface, and no other sub-path.',
+      comment: 'A sub-path uses the public interface, what is shared, and no other sub-path.',
       severity: 'error',
-      from: { path: subPath, pathNot: [dashboard, registry] },
-      to: { path: '^src/', pathNot: [index, '^src/$1/'] },
+      from: { path: subPath, pathNot: [dashboard, registry, shared] },
+      to: { path: '^src/', pathNot: [index, shared, '^src/$1/'] },
+    },
+    {
+      name: 'shared-knows-nobody',
+      comment: 'What sub-paths share stands on rxjs alone: not on the core, and on no driver.',
+      severity: 'error',
+      from: { path: shared },
+      to: { pathNot: [shared, rxjs] },
     },
     {
       name: 'dashboard-through-metrics',

@@ -1,4 +1,5 @@
 import type { SchedulerLike, Subscription } from 'rxjs';
+import { later } from '../shared/later.js';
 
 /** Timers take a signed 32-bit delay: a longer wait rings early, and is set again. */
 const LONGEST_DELAY_MILLIS = 2 ** 31 - 1;
@@ -37,17 +38,15 @@ export class Alarm {
     if (at === Infinity) return;
     const now = this.now();
     const delay = Math.min(Math.max(0, at - now), LONGEST_DELAY_MILLIS);
-    const action = this.#scheduler.schedule(() => {
+    const action = later(this.#scheduler, delay, () => {
       // So much time has passed, whatever the clock says: a step loses what was before it.
       const missing = now + delay - this.now();
       if (missing > EARLY_MILLIS) this.#offset += missing;
       this.#action = undefined;
       this.#at = Infinity;
       this.#ring();
-    }, delay);
+    });
     if (this.#at !== at) return;
     this.#action = action;
-    const { id } = action as { id?: unknown };
-    if (typeof id === 'object') (id as { unref?(): void } | null)?.unref?.();
   }
 }

@@ -1,7 +1,7 @@
 import { AsyncSubject, firstValueFrom, race, Subject, timer, type Observable } from 'rxjs';
 import type { SchedulerLike } from 'rxjs';
 import type { HttpClient, HttpConnector, HttpDriver, HttpSocket } from './client.js';
-import { Listeners } from './listeners.js';
+import { keepListeners, restoreListeners } from '../shared/listeners.js';
 
 /** What is under way when a client comes back may end by itself within this time. */
 const graceMillis = 250;
@@ -23,7 +23,6 @@ export class Connection<C extends HttpClient> {
   readonly #broken = new AsyncSubject<unknown>();
   readonly #closed = new AsyncSubject<boolean>();
   readonly #atRest = new Subject<boolean>();
-  readonly #listeners: Listeners;
   #failure: { readonly error: unknown } | undefined = undefined;
   #isTaken = false;
   readonly #onUnasked = (): void => {
@@ -75,7 +74,7 @@ export class Connection<C extends HttpClient> {
     this.client.on('drain', () => {
       this.#atRest.next(true);
     });
-    this.#listeners = new Listeners(this.client);
+    keepListeners(this.client);
   }
 
   /** Connects; aborting destroys the socket, whatever it waits for. */
@@ -110,7 +109,7 @@ export class Connection<C extends HttpClient> {
 
   /** Takes away what the last borrower has left; whether that was all. */
   tidy(): boolean {
-    this.#listeners.restore();
+    restoreListeners(this.client);
     return this.isOpen && !this.#isBusy;
   }
 

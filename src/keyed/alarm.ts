@@ -1,4 +1,5 @@
 import type { SchedulerLike, Subscription } from 'rxjs';
+import { later } from '../shared/later.js';
 
 const longestDelayMillis = 2 ** 31 - 1;
 
@@ -20,16 +21,10 @@ export class Alarm {
   /** Rings once in that time, or earlier where it is longer than timers can take. An alarm that is set stays. */
   set(millis: number): void {
     if (this.#action !== undefined) return;
-    const action = this.#scheduler.schedule(
-      () => {
-        this.#action = undefined;
-        this.#ring();
-      },
-      Math.min(Math.max(millis, 1), longestDelayMillis),
-    );
-    this.#action = action;
-    const { id } = action as { id?: unknown };
-    if (typeof id === 'object') (id as { unref?(): void } | null)?.unref?.();
+    this.#action = later(this.#scheduler, Math.min(Math.max(millis, 1), longestDelayMillis), () => {
+      this.#action = undefined;
+      this.#ring();
+    });
   }
 
   stop(): void {

@@ -9,7 +9,7 @@ import {
   type HeartbeatEvent,
   type Wire,
 } from './driver.js';
-import { Listeners } from './listeners.js';
+import { keepListeners, restoreListeners } from '../shared/listeners.js';
 import { Traces } from './traces.js';
 
 /** How long a client may take to say goodbye before its sockets are cut. */
@@ -25,7 +25,6 @@ export class ClientLife<C extends MongodbClient> {
   /** By `address/id`. A server that was never reached is none that could be lost. */
   readonly #ready = new Set<string>();
   readonly #reached = new Set<string>();
-  readonly #listeners: Listeners;
   #isBroken = false;
 
   private constructor(client: C, scheduler: SchedulerLike) {
@@ -64,7 +63,7 @@ export class ClientLife<C extends MongodbClient> {
     client.on('topologyClosed', () => {
       this.#break(new Error('the client was closed'));
     });
-    this.#listeners = new Listeners(client);
+    keepListeners(client);
   }
 
   /** Connects; aborting ends the attempt, whatever it waits for. */
@@ -109,7 +108,7 @@ export class ClientLife<C extends MongodbClient> {
 
   /** Ends what the last borrower has left; rejects where that does not work soon. */
   async leaveNoTrace(): Promise<void> {
-    this.#listeners.restore();
+    restoreListeners(this.client);
     await this.#traces.wipe();
   }
 

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { AcquireOptions, Lease, Pool } from '../index.js';
 import type { MysqlConnection } from './connection.js';
 import { coreOf, deathOf, type Core } from './driver.js';
-import { Listeners } from './listeners.js';
+import { keepListeners } from '../shared/listeners.js';
 
 type Callback = (error: unknown, ...results: unknown[]) => void;
 
@@ -132,8 +132,8 @@ export class MysqlPool<C extends MysqlConnection> extends EventEmitter {
     try {
       this.emit('connection', core);
     } finally {
-      Listeners.keep(connection);
-      Listeners.keep(core);
+      keepListeners(connection);
+      keepListeners(core);
     }
   }
 

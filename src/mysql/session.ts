@@ -3,7 +3,7 @@ import type { SchedulerLike } from 'rxjs';
 import { serverName, type CancelLine } from './cancel-line.js';
 import type { MysqlConnection } from './connection.js';
 import { coreOf, cut, deathOf, type Core } from './driver.js';
-import { Listeners } from './listeners.js';
+import { keepListeners, restoreListeners } from '../shared/listeners.js';
 
 /** How long the server may take to close a connection before its socket is cut. */
 const goodbyeMillis = 1_000;
@@ -69,8 +69,8 @@ export class Session<C extends MysqlConnection> {
         : new Promise(resolve => {
             stream.once('close', resolve);
           });
-    Listeners.keep(connection);
-    Listeners.keep(core);
+    keepListeners(connection);
+    keepListeners(core);
   }
 
   /** Asks the server, once, for what each reset is to bring back. */
@@ -132,8 +132,8 @@ export class Session<C extends MysqlConnection> {
     const { charsetNumber, database, user } = this.#beginning;
     const { config } = this.#core;
     if (config?.user !== user) throw new Error('The borrower has changed the user');
-    Listeners.restore(this.connection); // before the core, on which its own listeners stand
-    Listeners.restore(this.#core);
+    restoreListeners(this.connection); // before the core, on which its own listeners stand
+    restoreListeners(this.#core);
     await this.connection.reset();
     // By this the driver encodes what it sends; it follows a SET NAMES, but no reset.
     if (config !== undefined && charsetNumber !== undefined) config.charsetNumber = charsetNumber;

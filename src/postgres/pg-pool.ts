@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import type { AcquireOptions, Lease, Pool } from '../index.js';
 import type { PgPoolClient } from './as-pg-pool.js';
 import type { PostgresClient } from './client.js';
-import { Listeners } from './listeners.js';
+import { keepListeners } from '../shared/listeners.js';
 
 type Callback = (error?: unknown, result?: unknown, release?: PgPoolClient['release']) => void;
 
@@ -110,7 +110,7 @@ export class PgPool<C extends PostgresClient> extends EventEmitter {
     try {
       this.emit('connect', client);
     } finally {
-      Listeners.keep(client);
+      keepListeners(client);
     }
   }
 

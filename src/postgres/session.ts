@@ -2,7 +2,7 @@ import { AsyncSubject, firstValueFrom, from, race, Subject, timer, type Observab
 import type { SchedulerLike } from 'rxjs';
 import type { PostgresClient, PostgresResult } from './client.js';
 import { driverOf, type Driver, type Wire, type WireMessage } from './driver.js';
-import { Listeners } from './listeners.js';
+import { keepListeners, restoreListeners } from '../shared/listeners.js';
 
 /** How long a connection may take to say goodbye before its socket is cut. */
 const goodbyeMillis = 1_000;
@@ -72,7 +72,7 @@ export class Session<C extends PostgresClient> {
     try {
       signal.throwIfAborted();
       await Promise.race([session.#connect(), aborted]);
-      Listeners.keep(session.client);
+      keepListeners(session.client);
       return session;
     } catch (error) {
       session.#cut();
@@ -108,7 +108,7 @@ export class Session<C extends PostgresClient> {
 
   /** Back to how the session was when it began. */
   async discard(): Promise<void> {
-    Listeners.restore(this.client);
+    restoreListeners(this.client);
     if (!this.#hasNamedStatements()) {
       await this.client.query('DISCARD ALL');
       return;

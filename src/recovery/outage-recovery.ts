@@ -22,7 +22,7 @@ import {
   scheduler,
   share,
 } from './rules.js';
-import { later } from './timer.js';
+import { later } from '../shared/later.js';
 
 /** Options of {@link outageRecovery}. Durations are whole milliseconds. */
 export interface OutageRecoveryOptions {

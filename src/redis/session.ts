@@ -4,7 +4,7 @@ import type { DestroyReason } from '../index.js';
 import { isIoredis, type RedisClient, type RedisCommand } from './client.js';
 import type { RedisMessage, Driver, SubscriptionKind } from './driver.js';
 import { IoredisDriver } from './ioredis.js';
-import { Listeners } from './listeners.js';
+import { keepListeners, restoreListeners } from '../shared/listeners.js';
 import { NodeRedisDriver } from './node-redis.js';
 
 /** How long the server may take to see a connection end before its socket is cut. */
@@ -23,7 +23,6 @@ export class Session {
   readonly #driver: Driver;
   readonly #broken = new AsyncSubject<unknown>();
   readonly #client: RedisClient;
-  #listeners: Listeners | undefined = undefined;
   #failure: { readonly error: unknown } | undefined = undefined;
   #isUnchanged = false;
   #hasOwner = false;
@@ -66,7 +65,7 @@ export class Session {
       await Promise.race([this.#driver.connect(), aborted]);
       // ioredis connects although it could not select the database that it was told.
       if (this.#failure !== undefined) throw this.#failure.error;
-      this.#listeners = new Listeners(this.#client);
+      keepListeners(this.#client);
     } catch (error) {
       this.#driver.cut();
       throw signal.aborted ? error : (this.#failure?.error ?? error);
@@ -120,7 +119,7 @@ export class Session {
     this.#isUnchanged = false;
     if (this.#failure !== undefined) throw this.#failure.error;
     if (isUnchanged) return;
-    this.#listeners?.restore();
+    restoreListeners(this.#client);
     await this.#driver.restore();
   }
 

@@ -1,4 +1,5 @@
-import { nodeSocketOf, type NodeSocket, type WebSocketLike } from './socket.js';
+import { keepListeners, restoreListeners } from '../shared/listeners.js';
+import type { WebSocketLike } from './socket.js';
 
 /** Ends what borrowers added to the socket, and brings back what they took away from an emitter. */
 export type Sweep = () => void;
@@ -18,27 +19,11 @@ interface WebTarget {
 
 /** From now on, whoever adds a listener to the socket is a borrower. */
 export function trackListeners(socket: WebSocketLike): Sweep {
-  if ('rawListeners' in socket) return trackEmitter(socket);
-  return trackTarget(socket);
-}
-
-/** An emitter tells who listens, whichever way they were added. */
-function trackEmitter(socket: WebSocketLike): Sweep {
-  const emitter = nodeSocketOf(socket) as Required<NodeSocket>;
-  const own = new Map(
-    emitter.eventNames().map(event => [event, emitter.rawListeners(event)] as const),
-  );
+  if (!('rawListeners' in socket)) return trackTarget(socket);
+  // An emitter tells who listens, whichever way they were added.
+  keepListeners(socket);
   return () => {
-    for (const event of emitter.eventNames()) {
-      const kept = own.get(event) ?? [];
-      for (const listener of emitter.rawListeners(event)) {
-        if (!kept.includes(listener)) emitter.removeListener(event, listener);
-      }
-    }
-    for (const [event, kept] of own) {
-      const present = emitter.rawListeners(event);
-      for (const listener of kept) if (!present.includes(listener)) emitter.on(event, listener);
-    }
+    restoreListeners(socket);
   };
 }
 

@@ -35,9 +35,6 @@ export interface NodeSocket {
   /** Cuts the connection without a word. */
   terminate?(): void;
   on?(event: string | symbol, listener: (...parameters: never) => void): unknown;
-  eventNames?(): (string | symbol)[];
-  rawListeners?(event: string | symbol): ((...parameters: never) => void)[];
-  removeListener?(event: string | symbol, listener: (...parameters: never) => void): unknown;
 }
 
 export function nodeSocketOf(socket: WebSocketLike): NodeSocket {
