@@ -162,7 +162,7 @@ await describeOnServer('transactions of MongoDB', startFerretdb, server => {
       await lease.release();
     });
     await expect(lastValueFrom(broken$, { defaultValue: null })).rejects.toThrow(
-      'gave its client back',
+      'gave back what it had borrowed',
     );
     expect(names()).toEqual(['insert', 'abortTransaction']);
   });

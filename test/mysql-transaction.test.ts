@@ -249,6 +249,31 @@ await describeOnServer('transactions of mysqlPool', startMariadb, server => {
       await demandClean(pool);
     });
 
+    it('send no COMMIT once their subscriber has left amid the question whether there is anything to commit', async () => {
+      const pool = mysql.open({ max: 1 });
+      const sent: unknown[] = [];
+      await new Promise<void>(left => {
+        const subscription = transaction(pool, async connection => {
+          await insert(connection, 1);
+          const send = connection.query.bind(connection) as (statement: unknown) => Promise<never>;
+          vi.spyOn(connection, 'query').mockImplementation(statement => {
+            sent.push(statement);
+            queueMicrotask(() => {
+              subscription.unsubscribe();
+              left();
+            });
+            return send(statement);
+          });
+        }).subscribe();
+      });
+      await stateOf(pool, isAtRest);
+      vi.restoreAllMocks();
+      expect(sent[0]).toBe('DO 0');
+      expect(sent).not.toContain('COMMIT');
+      expect(await committed()).toEqual([]);
+      await demandClean(pool);
+    });
+
     it('commit nothing on a connection that their project gave back by itself', async () => {
       const pool = mysql.open({ max: 1 });
       const outcome = lastValueFrom(
@@ -257,7 +282,7 @@ await describeOnServer('transactions of mysqlPool', startMariadb, server => {
           await lease.release();
         }),
       );
-      await expect(outcome).rejects.toThrow('gave its connection back');
+      await expect(outcome).rejects.toThrow('gave back what it had borrowed');
       expect(await committed()).toEqual([]);
     });
 

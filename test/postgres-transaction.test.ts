@@ -270,7 +270,7 @@ describe('a transaction that fails', () => {
         await lease.release();
       }),
     );
-    await expect(outcome).rejects.toThrow('gave its connection back');
+    await expect(outcome).rejects.toThrow('gave back what it had borrowed');
     expect(await committed()).toEqual([]);
   });
 

@@ -461,7 +461,7 @@ describeOnSqlite('sqlitePool', sqlite => {
           await lease.release();
         }),
       );
-      await expect(outcome).rejects.toThrow('gave its connection back');
+      await expect(outcome).rejects.toThrow('gave back what it had borrowed');
       expect(committed()).toEqual([]);
     });
 

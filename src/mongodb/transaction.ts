@@ -1,18 +1,7 @@
-import {
-  catchError,
-  concat,
-  defer,
-  from,
-  ignoreElements,
-  isObservable,
-  mergeMap,
-  of,
-  tap,
-  throwError,
-  type Observable,
-} from 'rxjs';
+import { defer, EMPTY, type Observable } from 'rxjs';
 import { InvalidOptionsError, type AcquireOptions, type Lease, type Pool } from '../index.js';
-import type { MongodbClient, MongodbSession } from './client.js';
+import { commitOrGiveBack } from '../shared/commit-or-give-back.js';
+import type { MongodbClient } from './client.js';
 
 /** Options of `transaction`; those of the driver's transactions are passed on to it. */
 export interface TransactionOptions extends AcquireOptions {
@@ -65,18 +54,23 @@ export function transaction<C extends MongodbClient, R>(
   const transactionOptions = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined),
   );
+  // The reset ends the session, and so aborts.
   return pool.use(
     (client, lease) =>
       defer(() => {
         const session = client.startSession() as ReturnType<C['startSession']>;
-        session.startTransaction(transactionOptions);
-        return committed(project(client, session, lease), session, lease);
-      }).pipe(
-        // The reset ends the session, and so aborts. No need to fail before that is done.
-        catchError((error: unknown) =>
-          from(lease.release()).pipe(mergeMap(() => throwError(() => error))),
-        ),
-      ),
+        return commitOrGiveBack(lease, {
+          begin: () => {
+            session.startTransaction(transactionOptions);
+            return EMPTY;
+          },
+          project: () => project(client, session, lease),
+          commit: async () => {
+            await session.commitTransaction();
+            await session.endSession();
+          },
+        });
+      }),
     acquireOptions,
   );
 }
@@ -92,43 +86,4 @@ export function transaction<C extends MongodbClient, R>(
 export function isConflict(error: unknown): boolean {
   const { errorLabels } = (error ?? {}) as { errorLabels?: unknown };
   return Array.isArray(errorLabels) && errorLabels.includes('TransientTransactionError');
-}
-
-function committed<C, R>(
-  outcome: R | PromiseLike<R> | Observable<R> | AsyncIterable<R>,
-  session: MongodbSession,
-  lease: Lease<C>,
-): Observable<R> {
-  const commit$ = defer(async () => {
-    if (lease.released) {
-      throw new Error(
-        'the project of the transaction gave its client back, so nothing was committed',
-      );
-    }
-    await session.commitTransaction();
-    await session.endSession();
-  }).pipe(ignoreElements());
-  if (isStream(outcome)) return concat(from(outcome), commit$);
-  let value: R;
-  return concat(
-    from(Promise.resolve(outcome)).pipe(
-      tap(result => {
-        value = result;
-      }),
-      ignoreElements(),
-    ),
-    commit$,
-    defer(() => {
-      // Given back before `next`, so that a consumer who leaves on the one value does not leave in flight.
-      void lease.release();
-      return of(value);
-    }),
-  );
-}
-
-function isStream<R>(
-  outcome: R | PromiseLike<R> | Observable<R> | AsyncIterable<R>,
-): outcome is Observable<R> | AsyncIterable<R> {
-  if (isObservable(outcome)) return true;
-  return typeof outcome === 'object' && outcome !== null && Symbol.asyncIterator in outcome;
 }

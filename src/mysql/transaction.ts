@@ -1,25 +1,12 @@
-import {
-  catchError,
-  concat,
-  defer,
-  from,
-  ignoreElements,
-  isObservable,
-  mergeMap,
-  of,
-  tap,
-  throwError,
-  type Observable,
-  type ObservableInput,
-} from 'rxjs';
+import { concat, defer, from, mergeMap, type Observable } from 'rxjs';
 import {
   InvalidOptionsError,
   PoolError,
   type AcquireOptions,
-  type Lease,
   type Pool,
   type Project,
 } from '../index.js';
+import { commitOrGiveBack } from '../shared/commit-or-give-back.js';
 import type { MysqlConnection } from './connection.js';
 
 const isolationLevels = [
@@ -98,26 +85,23 @@ export function transaction<C extends MysqlConnection, R>(
   }
   const { isolationLevel, readOnly, ...acquireOptions } = options;
   const begins = beginning(pool.name, { isolationLevel, readOnly });
-  return pool.use((connection, lease) => {
-    const commit$ = command(async () => {
-      if (lease.released) {
-        throw new Error(
-          'the project of the transaction gave its connection back, so nothing was committed',
-        );
-      }
-      if (!(await isInTransaction(connection))) throw new TransactionLostError(pool);
-      await connection.query('COMMIT');
-    });
-    return concat(
-      ...begins.map(begin => command(() => connection.query(begin))),
-      defer(() => committed(project(connection, lease), commit$, lease)),
-    ).pipe(
-      // The reset rolls back, and kills what the project has left running. No need to fail before that is done.
-      catchError((error: unknown) =>
-        from(lease.release()).pipe(mergeMap(() => throwError(() => error))),
-      ),
-    );
-  }, acquireOptions);
+  // The reset rolls back, and kills what the project has left running.
+  return pool.use(
+    (connection, lease) =>
+      commitOrGiveBack(lease, {
+        // Statement by statement: what follows is not sent any more once the subscriber has left.
+        begin: () => concat(...begins.map(begin => defer(() => connection.query(begin)))),
+        project: () => project(connection, lease),
+        commit: () =>
+          from(isInTransaction(connection)).pipe(
+            mergeMap(isIn => {
+              if (!isIn) throw new TransactionLostError(pool);
+              return connection.query('COMMIT');
+            }),
+          ),
+      }),
+    acquireOptions,
+  );
 }
 
 /**
@@ -141,40 +125,6 @@ async function isInTransaction(connection: MysqlConnection): Promise<boolean> {
   const [header] = (await connection.query('DO 0')) as [{ serverStatus?: number }, unknown];
   const { serverStatus = inTransactionFlag } = header;
   return (serverStatus & inTransactionFlag) !== 0;
-}
-
-function committed<C, R>(
-  outcome: ReturnType<Project<C, R>>,
-  commit$: Observable<never>,
-  lease: Lease<C>,
-): Observable<R> {
-  if (isStream(outcome)) return concat(from(outcome), commit$);
-  let value: R;
-  return concat(
-    from(Promise.resolve(outcome)).pipe(
-      tap(given => {
-        value = given;
-      }),
-      ignoreElements(),
-    ),
-    commit$,
-    defer(() => {
-      // Given back before `next`, so that a consumer who leaves on the one value does not leave in flight.
-      void lease.release();
-      return of(value);
-    }),
-  );
-}
-
-function isStream<R>(
-  outcome: R | PromiseLike<R> | Observable<R> | AsyncIterable<R>,
-): outcome is Observable<R> | AsyncIterable<R> {
-  if (isObservable(outcome)) return true;
-  return typeof outcome === 'object' && outcome !== null && Symbol.asyncIterator in outcome;
-}
-
-function command(run: () => ObservableInput<unknown>): Observable<never> {
-  return defer(run).pipe(ignoreElements());
 }
 
 function beginning(

@@ -1,25 +1,12 @@
-import {
-  catchError,
-  concat,
-  defer,
-  from,
-  ignoreElements,
-  isObservable,
-  mergeMap,
-  of,
-  tap,
-  throwError,
-  type Observable,
-  type ObservableInput,
-} from 'rxjs';
+import type { Observable } from 'rxjs';
 import {
   InvalidOptionsError,
   PoolError,
   type AcquireOptions,
-  type Lease,
   type Pool,
   type Project,
 } from '../index.js';
+import { commitOrGiveBack } from '../shared/commit-or-give-back.js';
 import type { PostgresClient } from './client.js';
 
 /** What concurrent transactions may see of one another; PostgreSQL treats `read uncommitted` as `read committed`. */
@@ -101,29 +88,22 @@ export function transaction<C extends PostgresClient, R>(
   }
   const { isolationLevel, readOnly, deferrable, ...acquireOptions } = options;
   const begin = beginning(pool.name, { isolationLevel, readOnly, deferrable });
-  return pool.use((client, lease) => {
-    const commit$ = command(async () => {
-      if (lease.released) {
-        throw new Error(
-          'the project of the transaction gave its connection back, so nothing was committed',
-        );
-      }
-      const result = await client.query('COMMIT');
-      // A failed transaction is no error to COMMIT, which then says what it did instead.
-      if ((result as { command?: string }).command === 'ROLLBACK') {
-        throw new TransactionRolledBackError(pool);
-      }
-    });
-    return concat(
-      command(() => client.query(begin)),
-      defer(() => committed(project(client, lease), commit$, lease)),
-    ).pipe(
-      // The reset rolls back, and cancels what the project has left running. No need to fail before that is done.
-      catchError((error: unknown) =>
-        from(lease.release()).pipe(mergeMap(() => throwError(() => error))),
-      ),
-    );
-  }, acquireOptions);
+  // The reset rolls back, and cancels what the project has left running.
+  return pool.use(
+    (client, lease) =>
+      commitOrGiveBack(lease, {
+        begin: () => client.query(begin),
+        project: () => project(client, lease),
+        commit: async () => {
+          const result = await client.query('COMMIT');
+          // A failed transaction is no error to COMMIT, which then says what it did instead.
+          if ((result as { command?: string }).command === 'ROLLBACK') {
+            throw new TransactionRolledBackError(pool);
+          }
+        },
+      }),
+    acquireOptions,
+  );
 }
 
 /**
@@ -137,40 +117,6 @@ export function transaction<C extends PostgresClient, R>(
 export function isConflict(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown };
   return code === '40001' || code === '40P01';
-}
-
-function committed<C, R>(
-  outcome: ReturnType<Project<C, R>>,
-  commit$: Observable<never>,
-  lease: Lease<C>,
-): Observable<R> {
-  if (isStream(outcome)) return concat(from(outcome), commit$);
-  let value: R;
-  return concat(
-    from(Promise.resolve(outcome)).pipe(
-      tap(given => {
-        value = given;
-      }),
-      ignoreElements(),
-    ),
-    commit$,
-    defer(() => {
-      // Given back before `next`, so that a consumer who leaves on the one value does not leave in flight.
-      void lease.release();
-      return of(value);
-    }),
-  );
-}
-
-function isStream<R>(
-  outcome: R | PromiseLike<R> | Observable<R> | AsyncIterable<R>,
-): outcome is Observable<R> | AsyncIterable<R> {
-  if (isObservable(outcome)) return true;
-  return typeof outcome === 'object' && outcome !== null && Symbol.asyncIterator in outcome;
-}
-
-function command(run: () => ObservableInput<unknown>): Observable<never> {
-  return defer(run).pipe(ignoreElements());
 }
 
 function beginning(

@@ -1,24 +1,6 @@
-import {
-  catchError,
-  concat,
-  defer,
-  EMPTY,
-  from,
-  ignoreElements,
-  isObservable,
-  mergeMap,
-  of,
-  tap,
-  throwError,
-  type Observable,
-} from 'rxjs';
-import {
-  InvalidOptionsError,
-  type AcquireOptions,
-  type Lease,
-  type Pool,
-  type Project,
-} from '../index.js';
+import { EMPTY, type Observable, type ObservableInput } from 'rxjs';
+import { InvalidOptionsError, type AcquireOptions, type Pool, type Project } from '../index.js';
+import { commitOrGiveBack } from '../shared/commit-or-give-back.js';
 import type { SqliteDatabase } from './database.js';
 import { sessionOf } from './session.js';
 
@@ -71,25 +53,18 @@ export function transaction<D extends SqliteDatabase, R>(
     const expected = `must be one of '${modes.join("', '")}'`;
     throw new InvalidOptionsError(pool.name, 'mode', mode, expected);
   }
+  // The reset rolls back.
   return pool.use((database, lease) => {
     const begins = mode ?? (sessionOf(database)?.isReader === true ? 'deferred' : 'immediate');
-    const commit$ = command(() => {
-      if (lease.released) {
-        throw new Error(
-          'the project of the transaction gave its connection back, so nothing was committed',
-        );
-      }
-      database.exec('COMMIT');
+    const run = (statement: string): ObservableInput<unknown> => {
+      database.exec(statement);
+      return EMPTY;
+    };
+    return commitOrGiveBack(lease, {
+      begin: () => run(`BEGIN ${begins.toUpperCase()}`),
+      project: () => project(database, lease),
+      commit: () => run('COMMIT'),
     });
-    return concat(
-      command(() => database.exec(`BEGIN ${begins.toUpperCase()}`)),
-      defer(() => committed(project(database, lease), commit$, lease)),
-    ).pipe(
-      // The reset rolls back. No need to fail before that is done.
-      catchError((error: unknown) =>
-        from(lease.release()).pipe(mergeMap(() => throwError(() => error))),
-      ),
-    );
   }, acquireOptions);
 }
 
@@ -105,50 +80,4 @@ export function isConflict(error: unknown): boolean {
   const { code, errcode } = (error ?? {}) as { code?: unknown; errcode?: unknown };
   if (typeof errcode === 'number') return [5, 6].includes(errcode & 0xff);
   return typeof code === 'string' && /^SQLITE_(BUSY|LOCKED)/.test(code);
-}
-
-function committed<D, R>(
-  outcome: ReturnType<Project<D, R>>,
-  commit$: Observable<never>,
-  lease: Lease<D>,
-): Observable<R> {
-  if (isStream(outcome)) return concat(from(outcome), commit$);
-  let value: R;
-  return concat(
-    valueOf(outcome).pipe(
-      tap(given => {
-        value = given;
-      }),
-      ignoreElements(),
-    ),
-    commit$,
-    defer(() => {
-      // Given back before `next`, so that a consumer who leaves on the one value does not leave in flight.
-      void lease.release();
-      return of(value);
-    }),
-  );
-}
-
-/** At once where it is there: a synchronous transaction lets nobody in between. */
-function valueOf<R>(outcome: R | PromiseLike<R>): Observable<R> {
-  const isThenable =
-    typeof outcome === 'object' &&
-    outcome !== null &&
-    typeof (outcome as { then?: unknown }).then === 'function';
-  return isThenable ? from(outcome as PromiseLike<R>) : of(outcome as R);
-}
-
-function isStream<R>(
-  outcome: R | PromiseLike<R> | Observable<R> | AsyncIterable<R>,
-): outcome is Observable<R> | AsyncIterable<R> {
-  if (isObservable(outcome)) return true;
-  return typeof outcome === 'object' && outcome !== null && Symbol.asyncIterator in outcome;
-}
-
-function command(run: () => void): Observable<never> {
-  return defer(() => {
-    run();
-    return EMPTY;
-  });
 }
