@@ -108,11 +108,11 @@ export default {
       to: { path: '^src/', pathNot: [index, shared, '^src/$1/'] },
     },
     {
-      name: 'shared-knows-nobody',
-      comment: 'What sub-paths share stands on rxjs alone: not on the core, and on no driver.',
+      name: 'shared-knows-no-sub-path',
+      comment: 'What sub-paths share stands on the public interface and rxjs: on no sub-path, no driver, no builtin.',
       severity: 'error',
       from: { path: shared },
-      to: { pathNot: [shared, rxjs] },
+      to: { pathNot: [index, shared, rxjs] },
     },
     {
       name: 'dashboard-through-metrics',

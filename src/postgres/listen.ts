@@ -1,30 +1,15 @@
 import {
   asyncScheduler,
   defer,
-  exhaustMap,
-  filter,
   finalize,
   from,
-  ignoreElements,
-  interval,
   map,
   merge,
-  NEVER,
   Observable,
-  retry,
-  takeUntil,
-  tap,
-  throwError,
-  timeout,
   type SchedulerLike,
 } from 'rxjs';
-import {
-  backoff,
-  InvalidOptionsError,
-  type BackoffOptions,
-  type Pool,
-  type PoolState,
-} from '../index.js';
+import { backoff, InvalidOptionsError, type BackoffOptions, type Pool } from '../index.js';
+import { listenAgain, listening } from '../shared/listen-again.js';
 import { isPool, type PostgresClient, type PostgresConnection } from './client.js';
 import { notifierOf } from './driver.js';
 import { postgresPool } from './postgres-pool.js';
@@ -95,52 +80,24 @@ export function listen(
         ? undefined
         : postgresPool({ connection: source, max: 1, name: 'listen', scheduler });
     const pool = own ?? (source as Pool<PostgresClient>);
-    const { delay: pauseAfter, ...attempts } = backoff(pauseOptions);
-    let times = 0;
-    return pool
-      .use(
-        (client, lease) =>
-          merge(
-            notificationsOf(client, channels),
-            defer(() => client.query(command)).pipe(map(() => listening)),
-            answersOf(client, checkEveryMillis, scheduler),
-          ).pipe(
-            tap({
-              // It may be mute instead of gone, and then nothing could be cleaned up on it.
-              error: (error: unknown) => void lease.destroy(error),
-            }),
-          ),
-        // Nobody after it is to be told of what it listened to.
-        { label: `listen ${channels.join(', ')}`, onCancel: 'destroy' },
-      )
-      .pipe(
-        retry({
-          ...attempts,
-          resetOnSuccess: true,
-          delay: (error: unknown, attempt) => {
-            if (times === 0 || typeof pauseAfter !== 'function') return throwError(() => error);
-            return pauseAfter(error, attempt);
-          },
-        }),
-        tap(given => {
-          if (given !== listening) return;
-          times += 1;
-          onListening?.(times);
-        }),
-        filter((given): given is Notification => given !== listening),
-        takeUntil(pool.state$.pipe(filter(isEnding))),
-        finalize(() => {
-          own?.close().catch(() => undefined);
-        }),
-      );
+    return listenAgain<PostgresClient, Notification>(pool, {
+      label: `listen ${channels.join(', ')}`,
+      hear: client =>
+        merge(
+          notificationsOf(client, channels),
+          defer(() => from(client.query(command)).pipe(map((): typeof listening => listening))),
+        ),
+      ask: client => client.query(''),
+      checkEveryMillis,
+      retry: pauseOptions,
+      scheduler,
+      onListening,
+    }).pipe(
+      finalize(() => {
+        own?.close().catch(() => undefined);
+      }),
+    );
   });
-}
-
-/** Among the notifications: from here on they arrive. */
-const listening = Symbol('listening');
-
-function isEnding({ lifecycle }: PoolState): boolean {
-  return lifecycle === 'draining' || lifecycle === 'closed';
 }
 
 function listenCommand(channels: readonly string[]): string {
@@ -169,17 +126,4 @@ function notificationsOf(
       subscriber.error(new Error('The connection has ended'));
     });
   });
-}
-
-/** Emits nothing; fails when the server does not answer. */
-function answersOf(
-  client: PostgresClient,
-  everyMillis: number,
-  scheduler: SchedulerLike,
-): Observable<never> {
-  if (everyMillis === Infinity) return NEVER;
-  return interval(everyMillis, scheduler).pipe(
-    exhaustMap(() => from(client.query('')).pipe(timeout({ each: everyMillis, scheduler }))),
-    ignoreElements(),
-  );
 }

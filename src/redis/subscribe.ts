@@ -1,31 +1,17 @@
 import {
   asyncScheduler,
   defer,
-  exhaustMap,
-  filter,
   finalize,
   from,
-  ignoreElements,
-  interval,
   map,
   merge,
   mergeMap,
-  NEVER,
   Observable,
-  retry,
-  takeUntil,
-  tap,
   throwError,
-  timeout,
   type SchedulerLike,
 } from 'rxjs';
-import {
-  backoff,
-  InvalidOptionsError,
-  type BackoffOptions,
-  type Pool,
-  type PoolState,
-} from '../index.js';
+import { backoff, InvalidOptionsError, type BackoffOptions, type Pool } from '../index.js';
+import { listenAgain, listening } from '../shared/listen-again.js';
 import type { RedisClient } from './client.js';
 import type { RedisMessage, SubscriptionKind } from './driver.js';
 import { redisPool } from './redis-pool.js';
@@ -85,54 +71,26 @@ export function subscribe(
         ? redisPool({ client: source, max: 1, name: 'subscribe', scheduler })
         : undefined;
     const pool: Pool<RedisClient> = own ?? (source as Pool<RedisClient>);
-    const { delay: pauseAfter, ...attempts } = backoff(pauseOptions);
-    let times = 0;
-    return pool
-      .use(
-        (client, lease) => {
-          const session = Session.of(client);
-          return merge(
-            messagesOf(session, kind, channels),
-            session.broken$.pipe(mergeMap(error => throwError(() => error))),
-            answersOf(session, checkEveryMillis, scheduler),
-          ).pipe(
-            tap({
-              // It may be mute instead of gone, and then nothing could be cleaned up on it.
-              error: (error: unknown) => void lease.destroy(error),
-            }),
-          );
-        },
-        // Nobody after it is to be told of what it listened to.
-        { label: `subscribe ${channels.join(', ')}`, onCancel: 'destroy' },
-      )
-      .pipe(
-        retry({
-          ...attempts,
-          resetOnSuccess: true,
-          delay: (error: unknown, attempt) => {
-            if (times === 0 || typeof pauseAfter !== 'function') return throwError(() => error);
-            return pauseAfter(error, attempt);
-          },
-        }),
-        tap(given => {
-          if (given !== listening) return;
-          times += 1;
-          onListening?.(times);
-        }),
-        filter((given): given is RedisMessage => given !== listening),
-        takeUntil(pool.state$.pipe(filter(isEnding))),
-        finalize(() => {
-          own?.close().catch(() => undefined);
-        }),
-      );
+    return listenAgain<RedisClient, RedisMessage>(pool, {
+      label: `subscribe ${channels.join(', ')}`,
+      hear: client => {
+        const session = Session.of(client);
+        return merge(
+          messagesOf(session, kind, channels),
+          session.broken$.pipe(mergeMap(error => throwError(() => error))),
+        );
+      },
+      ask: client => Session.of(client).send(['PING']),
+      checkEveryMillis,
+      retry: pauseOptions,
+      scheduler,
+      onListening,
+    }).pipe(
+      finalize(() => {
+        own?.close().catch(() => undefined);
+      }),
+    );
   });
-}
-
-/** Among the messages: from here on they arrive. */
-const listening = Symbol('listening');
-
-function isEnding({ lifecycle }: PoolState): boolean {
-  return lifecycle === 'draining' || lifecycle === 'closed';
 }
 
 function messagesOf(
@@ -153,19 +111,6 @@ function messagesOf(
         }),
     );
   });
-}
-
-/** Emits nothing; fails when the server does not answer. */
-function answersOf(
-  session: Session,
-  everyMillis: number,
-  scheduler: SchedulerLike,
-): Observable<never> {
-  if (everyMillis === Infinity) return NEVER;
-  return interval(everyMillis, scheduler).pipe(
-    exhaustMap(() => from(session.send(['PING'])).pipe(timeout({ each: everyMillis, scheduler }))),
-    ignoreElements(),
-  );
 }
 
 function checkOptions(
