@@ -109,7 +109,8 @@ export default {
     },
     {
       name: 'shared-knows-no-sub-path',
-      comment: 'What sub-paths share stands on the public interface and rxjs: on no sub-path, no driver, no builtin.',
+      comment:
+        'What sub-paths share stands on the public interface and rxjs: on no sub-path, no driver, no builtin.',
       severity: 'error',
       from: { path: shared },
       to: { pathNot: [index, shared, rxjs] },

@@ -19,7 +19,7 @@ import {
 import { backoff, type BackoffOptions, type Pool, type PoolState } from '../index.js';
 
 /** Among the messages of a connection: from here on they arrive. */
-export const listening = Symbol('listening');
+export const listening: unique symbol = Symbol('listening');
 
 /** How a connection is listened to. Durations are milliseconds. */
 export interface Listening<C, M> {
