@@ -27,6 +27,39 @@ function outcome(count) {
   return Object.assign(result, { done });
 }
 
+/** One of a crowd. A class of its own, outside of what makes the crowd: a compiler takes a class made anew for another one. */
+class Borrower {
+  crowd;
+  handle = undefined;
+
+  constructor(crowd) {
+    this.crowd = crowd;
+  }
+
+  next = () => {
+    const { crowd } = this;
+    if (crowd.started === crowd.total) {
+      crowd.running -= 1;
+      if (crowd.running === 0) crowd.resolve(crowd.granted);
+      return;
+    }
+    crowd.started += 1;
+    crowd.api.acquire(this.receive);
+  };
+
+  receive = handle => {
+    this.handle = handle;
+    queueMicrotask(this.finish);
+  };
+
+  finish = () => {
+    const { crowd, handle } = this;
+    crowd.granted += crowd.api.weigh(handle);
+    crowd.api.release(handle);
+    this.next();
+  };
+}
+
 /**
  * A pool whose `acquire(receive)` calls back, at once or later, with a handle for `release` and `weigh`; `end`, where
  * there is one, destroys the resource instead. `nests`: whether it survives 100,000 releases inside `receive`.
@@ -82,34 +115,9 @@ export class CallbackDriver {
 
   /** `borrowers` loops that hold each resource for one microtask, until there were `total` grants. */
   contend(borrowers, total) {
-    const { api } = this;
     return new Promise(resolve => {
-      let started = 0;
-      let granted = 0;
-      let running = borrowers;
-      class Borrower {
-        handle = undefined;
-        next = () => {
-          if (started === total) {
-            running -= 1;
-            if (running === 0) resolve(granted);
-            return;
-          }
-          started += 1;
-          api.acquire(this.receive);
-        };
-        receive = handle => {
-          this.handle = handle;
-          queueMicrotask(this.finish);
-        };
-        finish = () => {
-          const { handle } = this;
-          granted += api.weigh(handle);
-          api.release(handle);
-          this.next();
-        };
-      }
-      for (let index = 0; index < borrowers; index += 1) new Borrower().next();
+      const crowd = { api: this.api, total, started: 0, granted: 0, running: borrowers, resolve };
+      for (let index = 0; index < borrowers; index += 1) new Borrower(crowd).next();
     });
   }
 

@@ -1,4 +1,4 @@
-import { assertCount, collect, heapBytes, median, threadTime } from '../measure.mjs';
+import { assertCount, heapBytes, median, threadTime, warmUp } from '../measure.mjs';
 
 export const title = 'Deep queue: waiters on one resource, each gives back as soon as it is served';
 export const notes = [
@@ -26,28 +26,38 @@ export const variants = {
   '1,000,000': { size: 1_000_000, heavy: true },
 };
 
-export async function measure(load, { size, samples, heavy }) {
+export async function measure(load, { size, samples, sampleMillis, heavy, warmupMillis }) {
   const { open } = await load();
   const contestant = open({ max: 1 });
-  const cold = (await fillAndDrain(contestant, size)).nanos;
-  for (let round = 0; round < 10; round += 1) await fillAndDrain(contestant, 2_000);
-  const { bytes } = await fillAndDrain(contestant, size, true);
+  const cold = await nanosOf(contestant, size, 0);
+  await warmUp(() => fillAndDrain(contestant, 2_000), warmupMillis);
   const nanos = [];
-  for (let sample = 0; sample < (heavy ? 1 : samples * 2); sample += 1) {
-    nanos.push((await fillAndDrain(contestant, size)).nanos);
+  for (let sample = 0; sample < (heavy ? 1 : samples); sample += 1) {
+    nanos.push(await nanosOf(contestant, size, sampleMillis));
   }
+  // The heap comes last: looking at it makes the collector do what the clock ought to see.
+  const bytes = await fillAndDrain(contestant, size, heapBytes);
   return { nanos: median(nanos), cold, bytes };
 }
 
-/** The heap is looked at only on request: it makes the collector do what the clock ought to see. */
-async function fillAndDrain(contestant, count, looksAtHeap = false) {
-  const held = await contestant.hold();
-  collect();
-  const before = looksAtHeap ? heapBytes() : 0;
+/** As often as it takes for the clock, which is good to some milliseconds. */
+async function nanosOf(contestant, size, sampleMillis) {
   const start = threadTime();
+  let waiters = 0;
+  do {
+    await fillAndDrain(contestant, size);
+    waiters += size;
+  } while ((threadTime() - start) / 1e6 < sampleMillis);
+  return (threadTime() - start) / waiters;
+}
+
+/** How much `weigh` grows while all wait, for each of them. */
+async function fillAndDrain(contestant, count, weigh = () => 0) {
+  const held = await contestant.hold();
+  const before = weigh();
   const queued = await contestant.queue(count);
-  const bytes = looksAtHeap ? (heapBytes() - before) / count : 0;
+  const each = (weigh() - before) / count;
   contestant.api.release(held);
   assertCount(await queued.done, count);
-  return { nanos: (threadTime() - start) / count, bytes };
+  return each;
 }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { randomNumbers } from '../drivers.mjs';
-import { assertCount, collect, threadTime } from '../measure.mjs';
+import { assertCount, collect, threadTime, warmUp } from '../measure.mjs';
 
 export const title = 'Mass cancel: all waiters leave, in random order';
 export const reference = 'rxpool/acquire';
@@ -17,11 +17,11 @@ export const variants = {
   '1,000,000': { size: 1_000_000, heavy: true },
 };
 
-export async function measure(load, { size }) {
+export async function measure(load, { size, warmupMillis }) {
   const { open } = await load();
   const contestant = open({ max: 1 });
   const held = await contestant.hold();
-  for (let round = 0; round < 10; round += 1) await cancelAll(contestant, 2_000);
+  await warmUp(() => cancelAll(contestant, 2_000), warmupMillis);
   const nanos = await cancelAll(contestant, size);
   // Whoever left must not be in the way of who comes.
   contestant.api.release(held);
