@@ -1,7 +1,7 @@
 import { AsyncSubject, firstValueFrom, race, Subject, timer, type Observable } from 'rxjs';
 import type { SchedulerLike } from 'rxjs';
-import type { HttpClient, HttpConnector, HttpDriver, HttpSocket } from './client.js';
 import { keepListeners, restoreListeners } from '../shared/listeners.js';
+import type { HttpClient, HttpConnector, HttpDriver, HttpSocket } from './client.js';
 
 /** What is under way when a client comes back may end by itself within this time. */
 const graceMillis = 250;

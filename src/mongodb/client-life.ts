@@ -1,5 +1,6 @@
 import { AsyncSubject, firstValueFrom, from, race, timer, type Observable } from 'rxjs';
 import type { SchedulerLike } from 'rxjs';
+import { keepListeners, restoreListeners } from '../shared/listeners.js';
 import type { MongodbClient } from './client.js';
 import {
   cut,
@@ -9,7 +10,6 @@ import {
   type HeartbeatEvent,
   type Wire,
 } from './driver.js';
-import { keepListeners, restoreListeners } from '../shared/listeners.js';
 import { Traces } from './traces.js';
 
 /** How long a client may take to say goodbye before its sockets are cut. */

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
 import type { AcquireOptions, Lease, Pool } from '../index.js';
+import { keepListeners } from '../shared/listeners.js';
 import type { MysqlConnection } from './connection.js';
 import { coreOf, deathOf, type Core } from './driver.js';
-import { keepListeners } from '../shared/listeners.js';
 
 type Callback = (error: unknown, ...results: unknown[]) => void;
 

@@ -1,9 +1,9 @@
 import { firstValueFrom, from, lastValueFrom, map, race, timer, type Observable } from 'rxjs';
 import type { SchedulerLike } from 'rxjs';
+import { keepListeners, restoreListeners } from '../shared/listeners.js';
 import { serverName, type CancelLine } from './cancel-line.js';
 import type { MysqlConnection } from './connection.js';
 import { coreOf, cut, deathOf, type Core } from './driver.js';
-import { keepListeners, restoreListeners } from '../shared/listeners.js';
 
 /** How long the server may take to close a connection before its socket is cut. */
 const goodbyeMillis = 1_000;

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
 import type { AcquireOptions, Lease, Pool } from '../index.js';
+import { keepListeners } from '../shared/listeners.js';
 import type { PgPoolClient } from './as-pg-pool.js';
 import type { PostgresClient } from './client.js';
-import { keepListeners } from '../shared/listeners.js';
 
 type Callback = (error?: unknown, result?: unknown, release?: PgPoolClient['release']) => void;
 

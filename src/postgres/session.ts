@@ -1,8 +1,8 @@
 import { AsyncSubject, firstValueFrom, from, race, Subject, timer, type Observable } from 'rxjs';
 import type { SchedulerLike } from 'rxjs';
+import { keepListeners, restoreListeners } from '../shared/listeners.js';
 import type { PostgresClient, PostgresResult } from './client.js';
 import { driverOf, type Driver, type Wire, type WireMessage } from './driver.js';
-import { keepListeners, restoreListeners } from '../shared/listeners.js';
 
 /** How long a connection may take to say goodbye before its socket is cut. */
 const goodbyeMillis = 1_000;

@@ -7,6 +7,7 @@ import {
   type Pool,
   type PoolEvent,
 } from '../index.js';
+import { later } from '../shared/later.js';
 import { Announcer } from './announcer.js';
 import { Ask } from './ask.js';
 import { OutageSigns, type OutageVerdict } from './outage-signs.js';
@@ -22,7 +23,6 @@ import {
   scheduler,
   share,
 } from './rules.js';
-import { later } from '../shared/later.js';
 
 /** Options of {@link outageRecovery}. Durations are whole milliseconds. */
 export interface OutageRecoveryOptions {

@@ -1,6 +1,6 @@
 import { asyncScheduler, Observable, type SchedulerLike, type Subscription } from 'rxjs';
-import { checkOptions, duration, scheduler, type Rule } from './rules.js';
 import { later } from '../shared/later.js';
+import { checkOptions, duration, scheduler, type Rule } from './rules.js';
 
 /** Options of {@link processFreezes}. Durations are whole milliseconds. */
 export interface ProcessFreezeOptions {

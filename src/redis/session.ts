@@ -1,10 +1,10 @@
 import { AsyncSubject, firstValueFrom, from, race, timer, type Observable } from 'rxjs';
 import type { SchedulerLike } from 'rxjs';
 import type { DestroyReason } from '../index.js';
+import { keepListeners, restoreListeners } from '../shared/listeners.js';
 import { isIoredis, type RedisClient, type RedisCommand } from './client.js';
 import type { RedisMessage, Driver, SubscriptionKind } from './driver.js';
 import { IoredisDriver } from './ioredis.js';
-import { keepListeners, restoreListeners } from '../shared/listeners.js';
 import { NodeRedisDriver } from './node-redis.js';
 
 /** How long the server may take to see a connection end before its socket is cut. */

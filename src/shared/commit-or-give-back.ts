@@ -14,7 +14,7 @@ import {
 } from 'rxjs';
 
 /** What the project of a transaction may give. */
-export type Outcome<R> = R | PromiseLike<R> | Observable<R> | AsyncIterable<R>;
+type Outcome<R> = R | PromiseLike<R> | Observable<R> | AsyncIterable<R>;
 
 /** The steps of a transaction, each begun when the one before has completed. What begin and commit emit is dropped. */
 export interface TransactionSteps<R> {

@@ -8,10 +8,10 @@ import {
   type Unsubscribable,
 } from 'rxjs';
 import type { Pool } from '../index.js';
+import { later } from '../shared/later.js';
 import { LoadSampler, type LoadSample } from './load-sampler.js';
 import { checkAdaptiveMax } from './rules.js';
 import { SizeSearch, type SizingPhase } from './size-search.js';
-import { later } from '../shared/later.js';
 
 /** Options of {@link adaptiveMax}. Durations are whole milliseconds, shares are of 1. */
 export interface AdaptiveMaxOptions {

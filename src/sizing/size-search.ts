@@ -133,7 +133,8 @@ export class SizeSearch {
     const doubtful = border.find(point => this.#curve.isDoubtful(point));
     if (doubtful !== undefined) {
       // By turns with the best, so that a machine that has become slower meanwhile does not make a size look small.
-      const again = (top as CurvePoint).count < doubtful.count ? (top as CurvePoint) : doubtful;
+      const best = top as CurvePoint;
+      const again = best.rates.length < doubtful.rates.length ? best : doubtful;
       return this.#step(
         again.size,
         `${why}; ${doubtful.size} is too near to the line to call: ${again.size} once more`,
@@ -145,7 +146,7 @@ export class SizeSearch {
     }
     // One measurement alone may have fallen into a stall of the machine; none makes a size look that small.
     const single = border.find(
-      ({ count, perSecond }) => count === 1 && perSecond > farBelow * threshold,
+      ({ rates, perSecond }) => rates.length === 1 && perSecond > farBelow * threshold,
     );
     if (single !== undefined) {
       return this.#step(single.size, `${why}; ${single.size} was measured once only: once more`);
@@ -175,8 +176,9 @@ export class SizeSearch {
     this.#reference = { perSecond, holdMillis };
     this.#strikes = 0;
     this.#held = 0;
-    const before = this.#before?.found ?? 0;
-    const isConfirmed = Math.abs(size - before) <= Math.max(1, size / 10);
+    const before = this.#before;
+    const isConfirmed =
+      before !== undefined && Math.abs(size - before.found) <= Math.max(1, size / 10);
     this.#recheckAfter = isConfirmed ? 2 * this.#recheckAfter : firstRecheck;
     this.#before = { found: size, tooSmall };
     return this.#step(size, reason);

@@ -15,8 +15,8 @@ export interface CurvePoint {
   readonly perSecond: number;
   readonly holdMillis: number;
   readonly noise: number;
-  /** Measurements of this size. */
-  readonly count: number;
+  /** Each of its measurements, in leases a second. */
+  readonly rates: readonly number[];
 }
 
 /** Measurements of one size beyond these settle nothing any more. */
@@ -30,14 +30,10 @@ const apart = 1.2;
 /** Hold times that grow by less than this share of what the size does are the server's own. */
 const flat = 0.2;
 
-interface Point extends CurvePoint {
-  readonly rates: readonly number[];
-}
-
 /** Throughput as a function of size, as far as it was measured: with repetitions, because every measurement errs. */
 export class ThroughputCurve {
   readonly #tolerance: number;
-  #points: readonly Point[] = [];
+  #points: readonly CurvePoint[] = [];
 
   constructor(tolerance: number) {
     this.#tolerance = tolerance;
@@ -59,7 +55,6 @@ export class ThroughputCurve {
       perSecond: median(rates),
       holdMillis: mean(known?.holdMillis, holdMillis),
       noise: mean(known?.noise, noise),
-      count: rates.length,
     };
     this.#points = [...this.#points.filter(other => other !== known), point].sort(
       (one, other) => one.size - other.size,
@@ -68,7 +63,7 @@ export class ThroughputCurve {
 
   /** The size whose throughput is the most. */
   get top(): CurvePoint | undefined {
-    return this.#points.reduce<Point | undefined>(
+    return this.#points.reduce<CurvePoint | undefined>(
       (most, point) => (most === undefined || point.perSecond > most.perSecond ? point : most),
       undefined,
     );
@@ -81,7 +76,7 @@ export class ThroughputCurve {
    */
   get best(): number {
     const plateau = this.#plateau;
-    const sum = plateau.reduce((all, { perSecond, count }) => all + perSecond * count, 0);
+    const sum = plateau.reduce((all, { perSecond, rates }) => all + perSecond * rates.length, 0);
     return sum / Math.max(1, countOf(plateau));
   }
 
@@ -105,11 +100,10 @@ export class ThroughputCurve {
   }
 
   /** It lies so near to the line that another measurement may put it on the other side. */
-  isDoubtful({ size, perSecond, count, noise }: CurvePoint): boolean {
-    if (count >= mostMeasurements) return false;
+  isDoubtful({ perSecond, rates, noise }: CurvePoint): boolean {
+    if (rates.length >= mostMeasurements) return false;
     const spread = this.#spread;
-    const rates = this.#points.find(point => point.size === size)?.rates ?? [];
-    const own = Math.max(spread, noise, deviation(rates)) ** 2 / count;
+    const own = Math.max(spread, noise, deviation(rates)) ** 2 / rates.length;
     const ofTheLine = spread ** 2 / countOf(this.#plateau);
     return Math.abs(perSecond / this.threshold - 1) < sureErrors * Math.sqrt(own + ofTheLine);
   }
@@ -134,7 +128,7 @@ export class ThroughputCurve {
 }
 
 function countOf(points: readonly CurvePoint[]): number {
-  return points.reduce((sum, { count }) => sum + count, 0);
+  return points.reduce((sum, { rates }) => sum + rates.length, 0);
 }
 
 /** The standard deviation, as a share of the median; 0 of one alone. */

@@ -117,7 +117,7 @@ function page() {
     `- One process per contestant; all of them in turn, ${rounds} round${rounds === 1 ? '' : 's'}, then the median. Every process warms up, and its figure is the median of several samples.`,
     '- Figures in ns are the processor time of the main thread (the collector’s pauses included), so that a busy machine costs nobody anything.',
     '- Ours is at its defaults, deadlines and idle time-out included. The others have what they can do without switched off, and are called in the form that is fastest for them.',
-    '- pg-pool has clients that do nothing. The “floor” is bare RxJS: an Observable around an array’s pop and push, subscribed and unsubscribed; or a queue of such. Nothing made of Observables can be faster.',
+    '- pg-pool has clients that do nothing. The “floor” is bare RxJS: an Observable around an array’s pop and push, subscribed and unsubscribed; or a queue of such in an array. An idle hit that is made of an Observable can hardly be faster; a queue can, as ours is a linked list.',
     '- Everybody’s grants are counted; a wrong count ends the run.',
     '',
     '## Goals',

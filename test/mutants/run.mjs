@@ -192,6 +192,7 @@ function run(command, given, directory, limitMillis = 300_000) {
       process.exit(130);
     };
     process.once('SIGINT', interrupted);
+    process.once('SIGTERM', interrupted);
     let output = '';
     const limit = setTimeout(end, limitMillis);
     const hear = chunk => {
@@ -202,6 +203,7 @@ function run(command, given, directory, limitMillis = 300_000) {
     child.on('close', code => {
       clearTimeout(limit);
       process.off('SIGINT', interrupted);
+      process.off('SIGTERM', interrupted);
       end();
       resolve({ code: code ?? 1, output });
     });
